@@ -1,0 +1,1 @@
+"""A standalone OAuth 2 and OpenID Connect identity provider."""

@@ -1,0 +1,88 @@
+"""What a method is: a kind of authenticator, and how one attempt with it is judged."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from enum import Enum
+
+from idp.base.digest import PasswordHasher
+from idp.base.entropy import Entropy
+from idp.base.seal import MasterKey
+from idp.model.assurance import Evidence
+from idp.model.credential import Authenticator
+from idp.model.user import User
+from idp.store.database import Connection
+
+
+class Factor(Enum):
+    """What an authenticator rests on (NIST SP 800-63B-4 §1); what one *is* counts only as user verification."""
+
+    KNOWLEDGE = "knowledge"
+    POSSESSION = "possession"
+
+
+@dataclass(frozen=True, slots=True)
+class RelyingParty:
+    """Us, as authenticators know us: the domain, the origins that may ask in its name, and the operator's name."""
+
+    id: str
+    origins: tuple[str, ...]
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class Tools:
+    """What the methods work with beside the database."""
+
+    hasher: PasswordHasher
+    master_key: MasterKey
+    entropy: Entropy
+    relying_party: RelyingParty
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """One submitted form that is to prove who is there.
+
+    ``user`` is who they claim to be, or None for an unknown name or none given. ``challenge`` was issued to this
+    browser, is fresh, and has been taken: no other attempt will have it.
+    """
+
+    conn: Connection
+    user: User | None
+    form: Mapping[str, str] = field(repr=False)
+    challenge: bytes | None
+    tools: Tools
+    now: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Proved:
+    """The attempt succeeded: whose authenticator it was, and what its use showed."""
+
+    sub: str
+    evidence: Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """The attempt failed. ``cause`` has a wording for the user; ``detail`` is for the log alone."""
+
+    cause: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Method:
+    """A kind of authenticator.
+
+    ``amr`` names a use of it in the words of RFC 8176. ``authenticators`` lists what a user has of this kind.
+    ``check`` judges one attempt, and returns a refusal rather than raising it: what was counted must be kept.
+    """
+
+    name: str
+    factor: Factor
+    amr: Callable[[Evidence], tuple[str, ...]]
+    authenticators: Callable[[Connection, User], Awaitable[tuple[Authenticator, ...]]]
+    check: Callable[[Attempt], Awaitable[Proved | Refusal]]
+    phishing_resistant: bool = False

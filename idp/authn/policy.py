@@ -1,0 +1,109 @@
+"""What a sign-in must amount to, why, and which of the user's authenticators lead there."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from itertools import combinations
+
+from idp.authn.assurance import assess
+from idp.model.assurance import Evidence, meets, rank
+from idp.model.credential import Authenticator
+
+NEVER = datetime(1970, 1, 1, tzinfo=UTC)
+"""Stands for "not used yet", and for any time where only the level counts."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why a level is asked for: ``application_request``, ``application_policy`` or ``account``."""
+
+    kind: str
+    acr: str
+
+
+@dataclass(frozen=True, slots=True)
+class Requirement:
+    """The level to reach, and all reasons for more than one factor, the most demanding first."""
+
+    acr: str
+    reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Outlook:
+    """Where a sign-in stands: whether it is enough, and if not, what leads on.
+
+    ``ways`` are good next steps, best first; ``weak`` are the user's authenticators that no way to the requirement
+    goes through; ``reachable`` is whether the user can get there with what they have.
+    """
+
+    met: bool
+    ways: tuple[Authenticator, ...] = ()
+    weak: tuple[Authenticator, ...] = ()
+    reachable: bool = True
+
+
+def required(*, requested: str | None, client_min: str | None, authenticators: Iterable[Authenticator]) -> Requirement:
+    """The level that the request, the client and the account together require.
+
+    A user who has a second factor is asked for it always: an account is not to be had for less than its owner set up.
+    """
+    account = assess(one.evidence(NEVER) for one in authenticators)
+    wanted = (
+        ("application_request", requested),
+        ("application_policy", client_min),
+        ("account", "mfa" if account and meets(account.acr, "mfa") else None),
+    )
+    reasons = [Reason(kind, acr) for kind, acr in wanted if acr is not None and rank(acr) > 0]
+    reasons.sort(key=lambda reason: -rank(reason.acr))
+    return Requirement(reasons[0].acr if reasons else "1fa", tuple(reasons))
+
+
+def outlook(
+    requirement: Requirement,
+    evidence: tuple[Evidence, ...],
+    authenticators: tuple[Authenticator, ...],
+    now: datetime,
+) -> Outlook:
+    """Judge what was proved against the requirement, and point out what is missing and nothing else.
+
+    A way is enough if it reaches the requirement alone, or together with one more where neither does alone: no level
+    needs more than two steps. Where nothing was proved yet, only a password or a user-verifying WebAuthn credential
+    begins: a code to guess at must never stand in front of the password (security goal G5).
+    """
+    if _reaches(requirement, evidence, (), now):
+        return Outlook(met=True)
+    alone = {one for one in authenticators if _reaches(requirement, evidence, (one,), now)}
+    others = [one for one in authenticators if one not in alone]
+    pairs = [pair for pair in combinations(others, 2) if _reaches(requirement, evidence, pair, now)]
+    leading = alone.union(*pairs)
+    ways = [one for one in authenticators if one in leading and (evidence or _may_begin(one))]
+    ways.sort(key=lambda one: _preference(one, begins=not evidence))
+    used = {(one.method, one.credential_id) for one in evidence}
+    weak = [one for one in authenticators if one not in leading and (one.method, one.credential_id) not in used]
+    return Outlook(met=False, ways=tuple(ways), weak=tuple(weak), reachable=bool(ways))
+
+
+def _reaches(
+    requirement: Requirement,
+    evidence: tuple[Evidence, ...],
+    further: tuple[Authenticator, ...],
+    now: datetime,
+) -> bool:
+    assurance = assess((*evidence, *(one.evidence(now) for one in further)))
+    return assurance is not None and meets(assurance.acr, requirement.acr)
+
+
+def _may_begin(one: Authenticator) -> bool:
+    return one.method == "password" or one.user_verified
+
+
+def _preference(one: Authenticator, *, begins: bool) -> tuple[bool, float, bool, bool]:
+    """Sorts the password first where it begins, then what was used last, then what is stronger."""
+    last_used = one.last_used_at or NEVER
+    return (
+        not (begins and one.method == "password"),
+        -last_used.timestamp(),
+        not one.user_verified,
+        one.method != "webauthn",
+    )

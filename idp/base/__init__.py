@@ -1,0 +1,1 @@
+"""Floor 1: what knows no identity words."""

@@ -1,0 +1,23 @@
+"""The `idp` command: one file a command group, each listed here."""
+
+import typer
+
+from idp.cli import client, database, dev, keys, serve, user
+
+app = typer.Typer(
+    help="A standalone OAuth 2 and OpenID Connect identity provider.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+app.command()(dev.dev)
+app.command()(serve.serve)
+app.add_typer(database.app, name="database")
+app.add_typer(client.app, name="client")
+app.add_typer(user.app, name="user")
+app.add_typer(keys.app, name="keys")
+
+
+def main() -> None:
+    """Run the command line of this process, and end it with the exit status."""
+    app(prog_name="idp")

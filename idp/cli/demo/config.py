@@ -1,0 +1,34 @@
+"""What the application must know: its provider, and itself there."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True)
+class Config:
+    """The provider's issuer URL, the credentials of this client there, and the port to listen on."""
+
+    issuer: str
+    client_id: str
+    client_secret: str = field(repr=False)
+    port: int = 8001
+
+    @property
+    def home(self) -> str:
+        """The address of the first page; registered as a post-logout redirect URI."""
+        return f"http://localhost:{self.port}/"
+
+    @property
+    def redirect_uri(self) -> str:
+        """The address to which the provider sends its answers; registered as a redirect URI."""
+        return f"{self.home}callback"
+
+
+def from_environment(environ: Mapping[str, str]) -> Config:
+    """The configuration in DEMO_*; raises LookupError naming what is missing, ValueError for a port that is none."""
+    names = ("DEMO_ISSUER", "DEMO_CLIENT_ID", "DEMO_CLIENT_SECRET")
+    missing = [name for name in names if not environ.get(name)]
+    if missing:
+        raise LookupError(f"set {', '.join(missing)}")
+    issuer, client_id, client_secret = (environ[name] for name in names)
+    return Config(issuer, client_id, client_secret, int(environ.get("DEMO_PORT") or "8001"))

@@ -1,0 +1,1 @@
+"""Floor 2: frozen values and state machines, without I/O."""

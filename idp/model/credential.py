@@ -1,0 +1,63 @@
+"""Enrolled authenticators."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from idp.model.assurance import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class TotpCredential:
+    """An authenticator app with a seed of ours (RFC 6238); ``last_step`` is the newest step accepted."""
+
+    id: str
+    sub: str
+    name: str
+    sealed_seed: bytes
+    created_at: datetime
+    last_step: int | None = None
+    confirmed_at: datetime | None = None
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class WebAuthnCredential:
+    """A security key, platform authenticator or passkey (WebAuthn Level 3 §4, credential record)."""
+
+    id: str
+    sub: str
+    name: str
+    credential_id: bytes
+    public_key: bytes
+    sign_count: int
+    aaguid: str
+    transports: tuple[str, ...]
+    backup_eligible: bool
+    backed_up: bool
+    uv_initialized: bool
+    discoverable: bool
+    attested: bool
+    created_at: datetime
+    last_used_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """One way in which a user can prove who they are, as the login flow needs to know it.
+
+    The three flags are what a use of it will show at best; ``evidence`` turns the way into that best case.
+    """
+
+    method: str
+    name: str
+    credential_id: str | None = None
+    user_verified: bool = False
+    device_bound: bool = False
+    attested: bool = False
+    last_used_at: datetime | None = None
+
+    def evidence(self, at: datetime) -> Evidence:
+        """What a use of this authenticator at that time would show."""
+        return Evidence(
+            self.method, at, self.credential_id, self.user_verified, self.device_bound, self.attested
+        )

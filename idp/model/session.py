@@ -1,0 +1,19 @@
+"""A browser in which a user is signed in."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from idp.model.assurance import Evidence
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """A signed-in browser; ``id`` is the ``sid`` claim, while its cookie holds another, rotating secret."""
+
+    id: str
+    sub: str
+    evidence: tuple[Evidence, ...]
+    created_at: datetime
+    seen_at: datetime
+    expires_at: datetime
+    ended_at: datetime | None = None

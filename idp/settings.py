@@ -1,0 +1,274 @@
+"""What an operator may set, and the one place that reads it: `IDP_*` of the environment, checked as a whole."""
+
+import ipaddress
+import os
+import re
+import sys
+from collections.abc import Mapping
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_core import ErrorDetails
+
+from idp.base.resources import checkout
+
+PREFIX = "IDP_"
+FILE_SUFFIX = "_FILE"
+_UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+
+
+class SettingsError(Exception):
+    """The settings cannot be used; `faults` has a sentence for each fault, beginning with the setting's name."""
+
+    def __init__(self, faults: list[str]) -> None:
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+def _duration(value: object) -> object:
+    if not isinstance(value, str):
+        return value
+    matched = re.fullmatch(r"([0-9]{1,9})([smhd]?)", value.strip(), re.ASCII)
+    if matched is None:
+        raise ValueError("give seconds, or a number with s, m, h or d")
+    return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=3650))]
+
+
+def default_home(environ: Mapping[str, str]) -> Path:
+    """Return where `data` and `keys` lie unless set: the top of the checkout, or the user's data directory (XDG)."""
+    top = checkout()
+    if top is not None:
+        return top
+    given = environ.get("XDG_DATA_HOME", "")
+    return (Path(given) if given.startswith("/") else Path.home() / ".local" / "share") / "idp"
+
+
+class Settings(BaseModel):
+    """Everything that an installation decides, checked and unchangeable."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", hide_input_in_errors=True)
+
+    host: str = Field("127.0.0.1", description="The address that the server listens on.")
+    port: int = Field(8000, ge=1, le=65535, description="The TCP port that the server listens on.")
+    issuer: str = Field(
+        default_factory=lambda given: f"http://localhost:{given['port']}",
+        json_schema_extra={"shown": "`http://localhost:` and the port"},
+        description="The public base URL of this server, exactly as tokens and discovery name it. `https`, except "
+        "for `localhost` and loopback addresses; no query, no fragment, no slash at the end.",
+    )
+    name: str = Field("Identity", min_length=1, max_length=60, description="What the pages call this service.")
+    data_dir: Path = Field(
+        default_factory=lambda: default_home(os.environ) / "data",
+        json_schema_extra={"shown": "`data` in a checkout, else `~/.local/share/idp/data` (XDG)"},
+        description="Where the embedded PostgreSQL keeps its data.",
+    )
+    keys_dir: Path = Field(
+        default_factory=lambda given: given["data_dir"].parent / "keys",
+        json_schema_extra={"shown": "`keys` beside the data directory"},
+        description="Where the master key lies. Keep a copy of it apart from the copies of the database.",
+    )
+    database_url: SecretStr | None = Field(
+        None,
+        json_schema_extra={"shown": "the embedded PostgreSQL"},
+        description="A PostgreSQL of your own, version 15 or later: `postgresql://user:password@host/database`.",
+    )
+    master_key: SecretStr | None = Field(
+        None,
+        json_schema_extra={"shown": "the file in the keys directory, made at the first start"},
+        description="The key that seals private keys and authenticator secrets: 32 bytes in base64.",
+    )
+    access_token_life: Duration = Field(timedelta(minutes=10), description="How long an access token is valid.")
+    id_token_life: Duration = Field(timedelta(minutes=10), description="How long an ID token is valid.")
+    refresh_token_life: Duration = Field(
+        timedelta(days=30), description="How long a grant can be refreshed, however often it is used."
+    )
+    refresh_token_idle: Duration = Field(
+        timedelta(days=7), description="How long an unused refresh token stays usable; at most the life of the grant."
+    )
+    session_life: Duration = Field(
+        timedelta(hours=12), description="How long a browser stays signed in, however often it is used."
+    )
+    session_idle: Duration = Field(
+        timedelta(hours=1), description="How long an unused session stays signed in; at most the life of the session."
+    )
+    jwks_max_age: Duration = Field(
+        timedelta(hours=1), description="How long a validator may keep the published keys before it asks again."
+    )
+    key_propagation: Duration = Field(
+        timedelta(minutes=5), description="How much longer than that a new key is published before it signs."
+    )
+    key_life: Duration = Field(
+        timedelta(days=90),
+        description="How long a key signs until the next one takes over; at least the two durations above together.",
+    )
+    rsa_bits: int = Field(3072, description="The size of new RSA signing keys: 2048, 3072 or 4096 bits.")
+
+    @field_validator("issuer")
+    @classmethod
+    def _is_issuer(cls, value: str) -> str:
+        return _checked_issuer(value)
+
+    @field_validator("data_dir", "keys_dir")
+    @classmethod
+    def _is_absolute(cls, value: Path) -> Path:
+        # A later change of directory must not move the database.
+        return value.expanduser().absolute()
+
+    @field_validator("database_url")
+    @classmethod
+    def _is_postgresql(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not value.get_secret_value().startswith(("postgresql://", "postgres://")):
+            raise ValueError("give an address that begins with postgresql://")
+        return value
+
+    @field_validator("refresh_token_idle", "session_idle")
+    @classmethod
+    def _is_within_life(cls, value: timedelta, info: Any) -> timedelta:
+        life = info.field_name.replace("_idle", "_life")
+        if value > info.data.get(life, value):
+            raise ValueError(f"give at most {PREFIX}{life.upper()}")
+        return value
+
+    @field_validator("key_life")
+    @classmethod
+    def _outlives_its_announcement(cls, value: timedelta, info: Any) -> timedelta:
+        announced = info.data.get("jwks_max_age", timedelta(0)) + info.data.get("key_propagation", timedelta(0))
+        if value < announced:
+            raise ValueError(f"give at least {PREFIX}JWKS_MAX_AGE and {PREFIX}KEY_PROPAGATION together")
+        return value
+
+    @field_validator("rsa_bits")
+    @classmethod
+    def _is_rsa_size(cls, value: int) -> int:
+        if value not in (2048, 3072, 4096):
+            raise ValueError("give 2048, 3072 or 4096")
+        return value
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Return the settings that `environ` describes; raise SettingsError with every fault there is.
+
+    An empty variable counts as absent. A secret may be given in a file, by the name of the setting and `_FILE`.
+    """
+    values: dict[str, str] = {}
+    faults: list[str] = []
+    for field, info in Settings.model_fields.items():
+        variable = PREFIX + field.upper()
+        if given := environ.get(variable):
+            values[field] = given
+        if _is_secret(info) and (file := environ.get(variable + FILE_SUFFIX)):
+            if given:
+                faults.append(f"{variable}{FILE_SUFFIX}: give either this or {variable}, not both")
+            elif (secret := _read_secret(variable + FILE_SUFFIX, Path(file), faults)) is not None:
+                values[field] = secret
+    if "data_dir" not in values:
+        values["data_dir"] = str(default_home(environ) / "data")
+    try:
+        settings = Settings.model_validate(values)
+    except ValidationError as error:
+        raise SettingsError([*faults, *_sentences(error)]) from None
+    if faults:
+        raise SettingsError(faults)
+    return settings
+
+
+def _is_secret(info: FieldInfo) -> bool:
+    return info.annotation == SecretStr | None
+
+
+def _read_secret(variable: str, path: Path, faults: list[str]) -> str | None:
+    try:
+        return path.read_text().strip()
+    except (OSError, UnicodeDecodeError) as error:
+        faults.append(f"{variable}: {path} cannot be read ({getattr(error, 'strerror', None) or 'not text'})")
+        return None
+
+
+def _sentences(error: ValidationError) -> list[str]:
+    # A default that waits for another field is no fault of its own.
+    own = [fault for fault in error.errors(include_url=False) if fault["type"] != "default_factory_not_called"]
+    return [_sentence(fault) for fault in own]
+
+
+def _sentence(fault: ErrorDetails) -> str:
+    return f"{PREFIX}{str(fault['loc'][0]).upper()}: {fault['msg'].removeprefix('Value error, ')}"
+
+
+def _checked_issuer(value: str) -> str:
+    if not re.fullmatch(r"[!-~]+", value):
+        raise ValueError("give a URL without spaces and of ASCII characters alone")
+    parts = urlsplit(value)
+    try:
+        host, _port = parts.hostname or "", parts.port
+    except ValueError:
+        raise ValueError("the port is not a number from 0 to 65535") from None
+    if parts.scheme not in ("https", "http") or not host or parts.username is not None:
+        raise ValueError("give a URL of the form https://host or https://host/path")
+    if parts.scheme == "http" and not _is_loopback(host):
+        raise ValueError("http:// is for localhost and loopback addresses only: give an https:// URL")
+    # OpenID Connect Discovery 1.0 §3 and RFC 8414 §2: no query and no fragment; not even an empty one.
+    if "?" in value or "#" in value:
+        raise ValueError("an issuer has no query and no fragment")
+    if value.endswith("/"):
+        raise ValueError("leave out the slash at the end")
+    return value
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def settings_document() -> str:
+    """Return the text of docs/settings.md."""
+    rows = "\n".join(_row(field, info) for field, info in Settings.model_fields.items())
+    return f"""# Settings
+
+Everything is set by environment variables, for `idp serve` and for every other command alike. Each has a default, an
+empty variable counts as absent, and wrong settings stop the start with every fault listed. Durations are seconds, or a
+number with `s`, `m`, `h` or `d`. The settings with a `{FILE_SUFFIX}` form take the value from that file instead.
+
+This page is generated from `idp/settings.py` by `make docs`.
+
+| setting | default | meaning |
+|---|---|---|
+{rows}
+"""
+
+
+def _row(field: str, info: FieldInfo) -> str:
+    name = f"`{PREFIX}{field.upper()}`"
+    if _is_secret(info):
+        name += f", `{PREFIX}{field.upper()}{FILE_SUFFIX}`"
+    return f"| {name} | {_shown_default(info)} | {info.description} |"
+
+
+def _shown_default(info: FieldInfo) -> str:
+    if isinstance(info.json_schema_extra, dict) and "shown" in info.json_schema_extra:
+        return str(info.json_schema_extra["shown"])
+    if isinstance(info.default, timedelta):
+        return f"`{_shortest(info.default)}`"
+    return f"`{info.default}`"
+
+
+def _shortest(duration: timedelta) -> str:
+    seconds = int(duration.total_seconds())
+    for unit, size in (("d", 86400), ("h", 3600), ("m", 60)):
+        if seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+if __name__ == "__main__":
+    sys.stdout.write(settings_document())

@@ -1,0 +1,1 @@
+"""Floor 3: all SQL; one file a table or aggregate."""

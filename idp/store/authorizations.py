@@ -1,0 +1,171 @@
+"""Authorizations: the parents under which codes and tokens die together, and the codes themselves."""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from idp.base.digest import sha256
+from idp.model.assurance import Assurance
+from idp.model.authorization import Authorization, AuthorizationCode
+from idp.store.database import Connection, Row
+
+COLUMNS = "id, sub, client_id, session_id, scope, claims, acr, amr, auth_time, created_at, revoked_at"
+
+
+def _authorization(row: Row) -> Authorization:
+    return Authorization(
+        id=row["id"],
+        sub=row["sub"],
+        client_id=row["client_id"],
+        session_id=row["session_id"],
+        scope=tuple(row["scope"]),
+        claims=row["claims"],
+        assurance=Assurance(row["acr"], tuple(row["amr"]), row["auth_time"]),
+        created_at=row["created_at"],
+        revoked_at=row["revoked_at"],
+    )
+
+
+async def create_authorization(conn: Connection, authorization: Authorization) -> None:
+    """Record the user's approval."""
+    await conn.execute(
+        """
+        INSERT INTO authorizations
+            (id, sub, client_id, session_id, scope, claims, acr, amr, auth_time, created_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
+        """,
+        authorization.id,
+        authorization.sub,
+        authorization.client_id,
+        authorization.session_id,
+        list(authorization.scope),
+        authorization.claims,
+        authorization.assurance.acr,
+        list(authorization.assurance.amr),
+        authorization.assurance.auth_time,
+        authorization.created_at,
+    )
+
+
+async def create_code(conn: Connection, code: str, record: AuthorizationCode) -> None:
+    """Record a code, by its digest."""
+    await conn.execute(
+        """
+        INSERT INTO authorization_codes
+            (code_hash, authorization_id, client_id, redirect_uri, code_challenge, nonce, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        """,
+        sha256(code),
+        record.authorization_id,
+        record.client_id,
+        record.redirect_uri,
+        record.code_challenge,
+        record.nonce,
+        record.expires_at,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class FoundCode:
+    """A code's record, and whether it had been consumed before."""
+
+    record: AuthorizationCode
+    consumed: bool
+
+
+async def find_code(conn: Connection, code: str) -> FoundCode | None:
+    """The record of this code, whatever its age and state."""
+    row = await conn.fetchrow(
+        """
+        SELECT authorization_id, client_id, redirect_uri, code_challenge, nonce, expires_at, consumed_at
+        FROM authorization_codes WHERE code_hash = $1
+        """,
+        sha256(code),
+    )
+    if row is None:
+        return None
+    record = AuthorizationCode(
+        authorization_id=row["authorization_id"],
+        client_id=row["client_id"],
+        redirect_uri=row["redirect_uri"],
+        code_challenge=row["code_challenge"],
+        nonce=row["nonce"],
+        expires_at=row["expires_at"],
+    )
+    return FoundCode(record, row["consumed_at"] is not None)
+
+
+async def consume_code(conn: Connection, code: str, *, now: datetime) -> bool:
+    """Take the code; of any number of callers only one ever gets True (RFC 6749 §4.1.2: MUST NOT be used twice)."""
+    row = await conn.fetchrow(
+        """
+        UPDATE authorization_codes SET consumed_at = $2
+        WHERE code_hash = $1 AND consumed_at IS NULL AND expires_at > $2
+        RETURNING authorization_id
+        """,
+        sha256(code),
+        now,
+    )
+    return row is not None
+
+
+async def find_live_authorization(
+    conn: Connection, authorization_id: str, *, now: datetime, idle: timedelta
+) -> Authorization | None:
+    """The authorization, if tokens may be issued or honoured under it now.
+
+    Not revoked, its user and client enabled, and its session alive, unless it was granted for offline use.
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT {COLUMNS} FROM authorizations AS granted
+        WHERE id = $1 AND revoked_at IS NULL
+          AND EXISTS (SELECT FROM users WHERE users.sub = granted.sub AND disabled_at IS NULL)
+          AND EXISTS (SELECT FROM clients WHERE clients.client_id = granted.client_id AND disabled_at IS NULL)
+          AND ('offline_access' = ANY (scope) OR EXISTS (
+              SELECT FROM sessions
+              WHERE sessions.id = granted.session_id AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3))
+        """,
+        authorization_id,
+        now,
+        now - idle,
+    )
+    return None if row is None else _authorization(row)
+
+
+async def session_is_live(conn: Connection, session_id: str, *, now: datetime) -> bool:
+    """Whether the session behind a token's ``sid`` has neither ended nor outlived its absolute life."""
+    return bool(
+        await conn.fetchval(
+            "SELECT EXISTS (SELECT FROM sessions WHERE id = $1 AND ended_at IS NULL AND expires_at > $2)",
+            session_id,
+            now,
+        )
+    )
+
+
+async def revoke_authorization(conn: Connection, authorization_id: str, *, now: datetime) -> bool:
+    """Kill the authorization with all its tokens; False if it was dead already."""
+    row = await conn.fetchrow(
+        "UPDATE authorizations SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id",
+        authorization_id,
+        now,
+    )
+    return row is not None
+
+
+async def revoke_of_user(conn: Connection, sub: str, now: datetime) -> None:
+    """Kill every authorization of the user."""
+    await conn.execute("UPDATE authorizations SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, now)
+
+
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
+    """Forget codes and authorizations under which nothing can be alive any more."""
+    await conn.execute("DELETE FROM authorization_codes WHERE expires_at <= $1", now - keep)
+    await conn.execute(
+        """
+        DELETE FROM authorizations AS old WHERE created_at <= $1
+          AND NOT EXISTS (SELECT FROM refresh_tokens WHERE authorization_id = old.id AND expires_at > $2)
+        """,
+        now - keep,
+        now,
+    )

@@ -1,0 +1,27 @@
+"""What users have allowed which client, remembered."""
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from idp.store.database import Connection
+
+
+async def find_consent(conn: Connection, sub: str, client_id: str) -> frozenset[str]:
+    """The scope that the user has allowed this client so far; empty if none."""
+    scope = await conn.fetchval("SELECT scope FROM consents WHERE sub = $1 AND client_id = $2", sub, client_id)
+    return frozenset(scope or ())
+
+
+async def record_consent(conn: Connection, sub: str, client_id: str, scope: Iterable[str], *, now: datetime) -> None:
+    """Add to what the user has allowed this client."""
+    await conn.execute(
+        """
+        INSERT INTO consents (sub, client_id, scope, granted_at) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (sub, client_id) DO UPDATE
+        SET scope = ARRAY(SELECT DISTINCT unnest(consents.scope || excluded.scope)), granted_at = excluded.granted_at
+        """,
+        sub,
+        client_id,
+        list(scope),
+        now,
+    )

@@ -1,0 +1,200 @@
+"""The pool, a transaction, LISTEN and NOTIFY; a database that cannot serve now is `Unavailable`, whatever it said."""
+
+import asyncio
+import contextlib
+import json
+import logging
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from typing import TYPE_CHECKING, TypeAlias
+
+import asyncpg
+from asyncpg.pool import PoolConnectionProxy
+
+if TYPE_CHECKING:
+    Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
+    Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
+else:
+    Connection = asyncpg.Connection | PoolConnectionProxy
+    Pool = asyncpg.Pool
+Row: TypeAlias = asyncpg.Record
+
+# A request that meets a dead or overloaded database is to end within 5 s: 2 for a connection, 3 for a statement.
+ACQUIRE_TIMEOUT = 2.0
+COMMAND_TIMEOUT = 3.0
+_CONNECT_TIMEOUT = 5.0
+_HEARTBEAT = 15.0
+_SERVER_SETTINGS = {"application_name": "idp", "timezone": "UTC"}
+_LOG = logging.getLogger(__name__)
+
+_UNAVAILABLE = (
+    ConnectionError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    # Shutting down, starting up, statement cancelled.
+    asyncpg.OperatorInterventionError,
+    # Too many connections, disk full, out of memory.
+    asyncpg.InsufficientResourcesError,
+    # A standby, or a primary that has just become one.
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+    # A deadlock or a lock held too long: the whole step may be tried again.
+    asyncpg.TransactionRollbackError,
+    asyncpg.LockNotAvailableError,
+    # A migration has changed a table under a prepared statement; the driver has dropped its cache by now.
+    asyncpg.InvalidCachedStatementError,
+    # A statement killed half-way leaves the driver in a state that it reports as a fault of its own.
+    asyncpg.InternalClientError,
+)
+# Outside any statement of ours, whatever goes wrong is the connection's: no socket, no such database, wrong password.
+_LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError, asyncpg.InternalClientError)
+
+
+class Unavailable(Exception):
+    """The database cannot serve this step now; nothing of it was acknowledged, and a later attempt may succeed."""
+
+
+async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10) -> Pool:
+    """Return an open pool of connections that speak jsonb as Python values, in UTC; raise Unavailable."""
+    with unavailable_on_connect():
+        return await asyncpg.create_pool(
+            dsn,
+            min_size=min_size,
+            max_size=max_size,
+            timeout=_CONNECT_TIMEOUT,
+            command_timeout=COMMAND_TIMEOUT,
+            server_settings=_SERVER_SETTINGS,
+            init=_prepare,
+            reset=_keep,
+        )
+
+
+@contextlib.contextmanager
+def unavailable_on_connect() -> Iterator[None]:
+    """Turn whatever goes wrong while a connection is made into Unavailable, with a text for the operator."""
+    try:
+        yield
+    except _LOST as error:
+        raise Unavailable(_describe(error)) from error
+
+
+@contextlib.asynccontextmanager
+async def connection(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection on which every statement commits by itself; raise Unavailable."""
+    with unavailable_on_connect():
+        acquired = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
+    try:
+        yield acquired
+    except _UNAVAILABLE as error:
+        raise Unavailable(_describe(error)) from error
+    except asyncpg.InterfaceError as error:
+        # The driver's word for "the connection is gone", and for a wrong use of it: only the first is the database's.
+        if not _is_lost(acquired):
+            raise
+        raise Unavailable(_describe(error)) from error
+    finally:
+        await _release(pool, acquired)
+
+
+@contextlib.asynccontextmanager
+async def transaction(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection inside a transaction that commits at the end of the block, or rolls back if it raises.
+
+    Raises Unavailable when the database cannot serve, the commit included.
+    """
+    async with connection(pool) as conn, conn.transaction():
+        yield conn
+
+
+async def notify(conn: Connection, channel: str, payload: str = "") -> None:
+    """Tell the listeners of `channel`, once the transaction of `conn` commits."""
+    await conn.execute("""SELECT pg_notify($1, $2)""", channel, payload)
+
+
+async def listen(
+    dsn: str,
+    channel: str,
+    callback: Callable[[str], Awaitable[None]],
+    *,
+    shortest_wait: float = 0.1,
+    longest_wait: float = 5.0,
+) -> None:
+    """Await `callback(payload)` for each notification on `channel`, until cancelled; run it as a task.
+
+    The callback is also awaited with an empty payload after each connection, the first one too, because what was told
+    in between is lost. A lost connection is made anew after a wait that doubles from `shortest_wait` to `longest_wait`
+    (seconds); so it is when the callback fails, that it may be told once more.
+    """
+    wait = shortest_wait
+    while True:
+        try:
+            async with _listening(dsn, channel) as payloads:
+                await callback("")
+                wait = shortest_wait
+                async for payload in payloads:
+                    await callback(payload)
+        except (Unavailable, *_LOST) as error:
+            _LOG.warning("listening on %s: %s", channel, _describe(error))
+        except Exception:
+            _LOG.exception("listening on %s: the callback failed", channel)
+        await asyncio.sleep(wait)
+        wait = min(2 * wait, longest_wait)
+
+
+@contextlib.asynccontextmanager
+async def _listening(dsn: str, channel: str) -> AsyncIterator[AsyncIterator[str]]:
+    """Lend the payloads that arrive on `channel`; they end when the connection is lost."""
+    heard: asyncio.Queue[str | None] = asyncio.Queue()
+    conn = await asyncpg.connect(
+        dsn, timeout=_CONNECT_TIMEOUT, command_timeout=COMMAND_TIMEOUT, server_settings=_SERVER_SETTINGS
+    )
+    try:
+        conn.add_termination_listener(lambda _: heard.put_nowait(None))
+        await conn.add_listener(channel, lambda _conn, _pid, _channel, payload: heard.put_nowait(str(payload)))
+        yield _payloads(conn, heard)
+    finally:
+        # An orderly farewell to a server that is gone would wait for it.
+        conn.terminate()
+
+
+async def _payloads(
+    conn: "asyncpg.Connection[asyncpg.Record]", heard: "asyncio.Queue[str | None]"
+) -> AsyncIterator[str]:
+    while True:
+        try:
+            payload = await asyncio.wait_for(heard.get(), _HEARTBEAT)
+        except TimeoutError:
+            # A peer that vanished without a word is only noticed by asking.
+            await conn.execute("""SELECT 1""")
+            continue
+        if payload is None:
+            return
+        yield payload
+
+
+async def _prepare(conn: Connection) -> None:
+    await conn.set_type_codec("jsonb", schema="pg_catalog", encoder=json.dumps, decoder=json.loads)
+    # A process that vanishes between two statements must not keep its row locks until TCP notices. Set here and not
+    # at connection, where some connection poolers refuse what they do not know.
+    await conn.execute("""SET idle_in_transaction_session_timeout = '15s'""")
+
+
+async def _keep(conn: Connection) -> None:
+    """Spare the round trip of RESET ALL at each release: the driver rolls back, and no session state is ever set."""
+
+
+def _is_lost(acquired: "PoolConnectionProxy[asyncpg.Record]") -> bool:
+    try:
+        return acquired.is_closed()
+    except asyncpg.InterfaceError:
+        # The pool has taken a lost connection back already, and lets nobody ask it any more.
+        return True
+
+
+async def _release(pool: Pool, acquired: "PoolConnectionProxy[asyncpg.Record]") -> None:
+    # A connection that cannot be given back has been thrown away by the pool, and must not hide what went wrong before.
+    with contextlib.suppress(*_LOST):
+        await pool.release(acquired, timeout=ACQUIRE_TIMEOUT)
+
+
+def _describe(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

@@ -1,0 +1,54 @@
+"""Refresh tokens: each is used once and replaced; using one again betrays the family (RFC 9700 §4.14.2)."""
+
+from datetime import datetime
+
+from idp.base.digest import sha256
+from idp.model.authorization import RefreshToken
+from idp.store.database import Connection
+
+
+async def create_refresh_token(
+    conn: Connection, token: str, authorization_id: str, client_id: str, *, now: datetime, expires_at: datetime
+) -> None:
+    """Record a refresh token, by its digest."""
+    await conn.execute(
+        """
+        INSERT INTO refresh_tokens (token_hash, authorization_id, client_id, issued_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5)
+        """,
+        sha256(token),
+        authorization_id,
+        client_id,
+        now,
+        expires_at,
+    )
+
+
+async def find_refresh_token(conn: Connection, token: str) -> RefreshToken | None:
+    """The record of this refresh token, whatever its age and state."""
+    row = await conn.fetchrow(
+        "SELECT authorization_id, client_id, expires_at, consumed_at FROM refresh_tokens WHERE token_hash = $1",
+        sha256(token),
+    )
+    if row is None:
+        return None
+    return RefreshToken(row["authorization_id"], row["client_id"], row["expires_at"], row["consumed_at"])
+
+
+async def consume_refresh_token(conn: Connection, token: str, *, now: datetime) -> bool:
+    """Take the refresh token; of any number of callers only one ever gets True."""
+    row = await conn.fetchrow(
+        """
+        UPDATE refresh_tokens SET consumed_at = $2
+        WHERE token_hash = $1 AND consumed_at IS NULL AND expires_at > $2
+        RETURNING authorization_id
+        """,
+        sha256(token),
+        now,
+    )
+    return row is not None
+
+
+async def delete_expired(conn: Connection, *, now: datetime) -> None:
+    """Forget refresh tokens whose time is over."""
+    await conn.execute("DELETE FROM refresh_tokens WHERE expires_at <= $1", now)

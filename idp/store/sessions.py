@@ -1,0 +1,120 @@
+"""Sessions: signed-in browsers. The cookie's secret is stored as its digest alone."""
+
+from collections.abc import Iterable
+from datetime import datetime, timedelta
+
+from idp.base.digest import sha256
+from idp.model.assurance import Evidence
+from idp.model.session import Session
+from idp.store.database import Connection, Row
+from idp.store.evidence import from_json, to_json
+
+COLUMNS = "id, sub, evidence, created_at, seen_at, expires_at, ended_at"
+
+
+def _session(row: Row) -> Session:
+    return Session(
+        id=row["id"],
+        sub=row["sub"],
+        evidence=from_json(row["evidence"]),
+        created_at=row["created_at"],
+        seen_at=row["seen_at"],
+        expires_at=row["expires_at"],
+        ended_at=row["ended_at"],
+    )
+
+
+async def create_session(
+    conn: Connection,
+    session_id: str,
+    secret: str,
+    sub: str,
+    evidence: Iterable[Evidence],
+    *,
+    now: datetime,
+    life: timedelta,
+) -> Session:
+    """A new session of this user, found by the secret in its cookie."""
+    row = await conn.fetchrow(
+        f"""
+        INSERT INTO sessions (id, secret_hash, sub, evidence, created_at, seen_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5, $5, $6)
+        RETURNING {COLUMNS}
+        """,
+        session_id,
+        sha256(secret),
+        sub,
+        to_json(evidence),
+        now,
+        now + life,
+    )
+    assert row is not None
+    return _session(row)
+
+
+async def find_session(conn: Connection, secret: str, *, now: datetime, idle: timedelta) -> Session | None:
+    """The live session of this cookie, its last-seen time renewed at most once a minute.
+
+    None when it has ended, passed its absolute or idle life (ASVS 7.3.1, 7.3.2), or its user is disabled (7.4.2).
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT {COLUMNS} FROM sessions
+        WHERE secret_hash = $1 AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3
+          AND EXISTS (SELECT FROM users WHERE users.sub = sessions.sub AND disabled_at IS NULL)
+        """,
+        sha256(secret),
+        now,
+        now - idle,
+    )
+    if row is None:
+        return None
+    if row["seen_at"] < now - timedelta(minutes=1):
+        await touch_session(conn, row["id"], now=now)
+    return _session(row)
+
+
+async def touch_session(conn: Connection, session_id: str, *, now: datetime) -> None:
+    """Note that the session was used, so that its idle time starts anew."""
+    await conn.execute("UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", session_id, now)
+
+
+async def rotate_session(
+    conn: Connection, session_id: str, secret: str, evidence: Iterable[Evidence], *, now: datetime
+) -> Session | None:
+    """The session under a new secret and with this evidence; the old secret is dead (ASVS 7.2.4)."""
+    row = await conn.fetchrow(
+        f"""
+        UPDATE sessions SET secret_hash = $2, evidence = $3, seen_at = $4
+        WHERE id = $1 AND ended_at IS NULL
+        RETURNING {COLUMNS}
+        """,
+        session_id,
+        sha256(secret),
+        to_json(evidence),
+        now,
+    )
+    return None if row is None else _session(row)
+
+
+async def end_session(conn: Connection, session_id: str, *, now: datetime) -> None:
+    """End the session, and with it all it has authorized but what was granted for offline use."""
+    await conn.execute("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", session_id, now)
+    await conn.execute(
+        """
+        UPDATE authorizations SET revoked_at = $2
+        WHERE session_id = $1 AND revoked_at IS NULL AND NOT 'offline_access' = ANY (scope)
+        """,
+        session_id,
+        now,
+    )
+
+
+async def end_sessions_of(conn: Connection, sub: str, now: datetime) -> None:
+    """End every session of the user."""
+    await conn.execute("UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL", sub, now)
+
+
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
+    """Forget sessions that ended so long ago that nothing asks for them any more."""
+    await conn.execute("DELETE FROM sessions WHERE expires_at <= $1", now - keep)

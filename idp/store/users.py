@@ -1,0 +1,223 @@
+"""Accounts."""
+
+from datetime import datetime
+
+from idp.model.user import User
+from idp.store.database import Connection, Row
+
+
+class UsernameTaken(Exception):
+    """An account has this name already, in its canonical form."""
+
+
+class EmailTaken(Exception):
+    """An account has this address already, and has proved it."""
+
+
+async def create(conn: Connection, user: User, *, username_canonical: str, email_canonical: str | None = None) -> User:
+    """Store a new account; raises UsernameTaken or EmailTaken, and leaves the transaction usable."""
+    created = await conn.fetchval(
+        """
+        INSERT INTO users (
+            sub, username, username_canonical, email, email_canonical, email_verified, phone, phone_verified,
+            profile, password_hash, password_changed_at, created_at, updated_at, disabled_at
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        ON CONFLICT DO NOTHING
+        RETURNING sub
+        """,
+        user.sub,
+        user.username,
+        username_canonical,
+        user.email,
+        email_canonical,
+        user.email_verified,
+        user.phone,
+        user.phone_verified,
+        dict(user.profile),
+        user.password_hash,
+        user.password_changed_at,
+        user.created_at,
+        user.updated_at,
+        user.disabled_at,
+    )
+    if created is not None:
+        return user
+    if await find_by_username(conn, username_canonical) is not None:
+        raise UsernameTaken
+    raise EmailTaken
+
+
+async def find_user(conn: Connection, sub: str) -> User | None:
+    """The account with this subject, or None."""
+    return _user(
+        await conn.fetchrow(
+            """
+            SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
+                   password_changed_at, created_at, updated_at, disabled_at
+            FROM users
+            WHERE sub = $1
+            """,
+            sub,
+        )
+    )
+
+
+async def get_user(conn: Connection, sub: str) -> User:
+    """The account with this subject; raises LookupError."""
+    user = await find_user(conn, sub)
+    if user is None:
+        raise LookupError(f"no user {sub}")
+    return user
+
+
+async def find_by_username(conn: Connection, canonical: str) -> User | None:
+    """The account with this canonical name, or None."""
+    return _user(
+        await conn.fetchrow(
+            """
+            SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
+                   password_changed_at, created_at, updated_at, disabled_at
+            FROM users
+            WHERE username_canonical = $1
+            """,
+            canonical,
+        )
+    )
+
+
+async def find_by_login(conn: Connection, canonical: str | None) -> User | None:
+    """The one account that a canonical name or address means, or None.
+
+    A name comes first, then the account that has proved the address, then the only one that has given it: of two
+    that merely claim an address, neither is meant. One statement for all, so that time does not tell which it was.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
+               password_changed_at, created_at, updated_at, disabled_at,
+               username_canonical = $1 AS by_name
+        FROM users
+        WHERE username_canonical = $1 OR email_canonical = $1
+        ORDER BY by_name DESC, email_verified DESC
+        LIMIT 2
+        """,
+        canonical,
+    )
+    certain = len(rows) == 1 or (rows and (rows[0]["by_name"] or rows[0]["email_verified"]))
+    return _user(rows[0]) if certain else None
+
+
+async def list_users(conn: Connection, *, after: str = "", limit: int = 100) -> tuple[User, ...]:
+    """The accounts whose canonical names follow ``after``, in the order of names, so many at most."""
+    rows = await conn.fetch(
+        """
+        SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
+               password_changed_at, created_at, updated_at, disabled_at
+        FROM users
+        WHERE username_canonical > $1
+        ORDER BY username_canonical
+        LIMIT $2
+        """,
+        after,
+        limit,
+    )
+    return tuple(user for row in rows if (user := _user(row)) is not None)
+
+
+async def lock(conn: Connection, sub: str) -> None:
+    """Let one transaction at a time change what belongs to this user; raises LookupError."""
+    found = await conn.fetchval("SELECT sub FROM users WHERE sub = $1 FOR NO KEY UPDATE", sub)
+    if found is None:
+        raise LookupError(f"no user {sub}")
+
+
+async def update_password(conn: Connection, sub: str, password_hash: str, now: datetime) -> bool:
+    """Set a new password; answers whether there is such a user."""
+    return (
+        await conn.fetchval(
+            """
+            UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3
+            WHERE sub = $1
+            RETURNING sub
+            """,
+            sub,
+            password_hash,
+            now,
+        )
+        is not None
+    )
+
+
+async def replace_password_hash(conn: Connection, sub: str, old: str, new: str) -> bool:
+    """Store the same password under a newer hash, unless it was changed meanwhile; answers whether it was stored."""
+    return (
+        await conn.fetchval(
+            "UPDATE users SET password_hash = $3 WHERE sub = $1 AND password_hash = $2 RETURNING sub",
+            sub,
+            old,
+            new,
+        )
+        is not None
+    )
+
+
+async def disable(conn: Connection, sub: str, now: datetime) -> bool:
+    """Shut the account; answers whether it was open."""
+    return (
+        await conn.fetchval(
+            """
+            UPDATE users SET disabled_at = $2, updated_at = $2
+            WHERE sub = $1 AND disabled_at IS NULL
+            RETURNING sub
+            """,
+            sub,
+            now,
+        )
+        is not None
+    )
+
+
+async def enable(conn: Connection, sub: str, now: datetime) -> bool:
+    """Open the account again; answers whether it was shut."""
+    return (
+        await conn.fetchval(
+            """
+            UPDATE users SET disabled_at = NULL, updated_at = $2
+            WHERE sub = $1 AND disabled_at IS NOT NULL
+            RETURNING sub
+            """,
+            sub,
+            now,
+        )
+        is not None
+    )
+
+
+async def remove(conn: Connection, sub: str) -> bool:
+    """Delete the account and everything that hangs on it; answers whether there was one."""
+    return await conn.fetchval("DELETE FROM users WHERE sub = $1 RETURNING sub", sub) is not None
+
+
+async def touch(conn: Connection, sub: str, now: datetime) -> None:
+    """Note that something about the account changed (the claim ``updated_at``)."""
+    await conn.execute("UPDATE users SET updated_at = $2 WHERE sub = $1", sub, now)
+
+
+def _user(row: Row | None) -> User | None:
+    if row is None:
+        return None
+    return User(
+        sub=row["sub"],
+        username=row["username"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        email=row["email"],
+        email_verified=row["email_verified"],
+        phone=row["phone"],
+        phone_verified=row["phone_verified"],
+        profile=row["profile"],
+        password_hash=row["password_hash"],
+        password_changed_at=row["password_changed_at"],
+        disabled_at=row["disabled_at"],
+    )

@@ -1,0 +1,1 @@
+"""Floor 5: HTTP; one file per endpoint or page."""

@@ -1,0 +1,150 @@
+"""The pages people see: what each one says, as a small frozen value, and the templates that draw them."""
+
+import hashlib
+from pathlib import Path
+from typing import ClassVar, Protocol, Self
+
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from idp.web.pages.account import (
+    AccountPage,
+    AddPasskeyPage,
+    AddTotpPage,
+    AuthenticatorsPage,
+    ConfirmPage,
+    RemovePage,
+    RenamePage,
+)
+from idp.web.pages.flow import (
+    AnotherWayPage,
+    ChooserPage,
+    ConsentPage,
+    EnrolPage,
+    ErrorPage,
+    FormPostPage,
+    RegisterPage,
+    SignedOutPage,
+    SignInPage,
+    SignOutPage,
+    TotpPage,
+    WebAuthnPage,
+)
+from idp.web.pages.parts import (
+    Account,
+    Authenticator,
+    Client,
+    Fault,
+    Offer,
+    Person,
+    Place,
+    Protection,
+    ScopeLine,
+    Slip,
+    Way,
+    Why,
+)
+from idp.web.pages.words import CEREMONY_WORDS, CREATION_WORDS, WORDS
+
+__all__ = [
+    "PAGES",
+    "WORDS",
+    "Account",
+    "AccountPage",
+    "AddPasskeyPage",
+    "AddTotpPage",
+    "AnotherWayPage",
+    "Authenticator",
+    "AuthenticatorsPage",
+    "ChooserPage",
+    "Client",
+    "ConfirmPage",
+    "ConsentPage",
+    "EnrolPage",
+    "ErrorPage",
+    "Fault",
+    "FormPostPage",
+    "Offer",
+    "Page",
+    "Pages",
+    "Person",
+    "Place",
+    "Protection",
+    "RegisterPage",
+    "RemovePage",
+    "RenamePage",
+    "ScopeLine",
+    "SignInPage",
+    "SignOutPage",
+    "SignedOutPage",
+    "Slip",
+    "TotpPage",
+    "Way",
+    "WebAuthnPage",
+    "Why",
+]
+
+STATIC = Path(__file__).parents[1] / "static"
+
+
+class Page(Protocol):
+    """What a page says; ``template`` draws it, and the values of ``sample`` are like those of real life."""
+
+    template: ClassVar[str]
+
+    @classmethod
+    def sample(cls) -> Self:
+        """One page as people may meet it, for tests and pictures."""
+        ...
+
+
+class Pages:
+    """Draws pages in the operator's name from the templates in a directory."""
+
+    def __init__(self, operator: str, directory: Path) -> None:
+        self._environment = Environment(
+            loader=FileSystemLoader(directory),
+            autoescape=True,
+            undefined=StrictUndefined,
+            auto_reload=False,
+            trim_blocks=True,
+            lstrip_blocks=True,
+        )
+        self._environment.globals.update(
+            operator=operator,
+            static={path.name: _versioned(path) for path in STATIC.iterdir()}.__getitem__,
+            ceremony_words=CEREMONY_WORDS,
+            creation_words=CREATION_WORDS,
+        )
+
+    def render(self, page: Page) -> str:
+        """The page as HTML; raises UndefinedError where a template asks for what the page does not say."""
+        return self._environment.get_template(page.template).render(page=page)
+
+
+def _versioned(path: Path) -> str:
+    """The address of a static file, which changes with its content, so that browsers may keep it for ever."""
+    return f"/static/{path.name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+
+
+PAGES: tuple[type[Page], ...] = (
+    SignInPage,
+    TotpPage,
+    WebAuthnPage,
+    AnotherWayPage,
+    EnrolPage,
+    ChooserPage,
+    RegisterPage,
+    ConsentPage,
+    ErrorPage,
+    SignedOutPage,
+    SignOutPage,
+    FormPostPage,
+    AccountPage,
+    AuthenticatorsPage,
+    AddTotpPage,
+    AddPasskeyPage,
+    RenamePage,
+    RemovePage,
+    ConfirmPage,
+)
+"""All pages."""

@@ -1,0 +1,289 @@
+"""Pages of a flow: one question each, from sign-in to sign-out."""
+
+from dataclasses import dataclass
+from typing import ClassVar, Self
+
+from idp.web.pages.parts import Account, Client, Fault, Offer, Person, ScopeLine, Slip, Way, Why
+from idp.web.pages.words import WORDS
+
+_BANK = Client(
+    "Example Bank",
+    "bank.example",
+    policy_uri="https://bank.example/privacy",
+    tos_uri="https://bank.example/terms",
+)
+_PHISHING_RESISTANT = Why("Example Bank asks for a ", "sign-in that cannot be phished", " before you go on.")
+_TWO_STEPS = Why("Example Bank asks for ", "two steps", ", so a password alone is not enough.")
+_REQUEST = (
+    '{"challenge": "AAECAwQFBgcICQoLDA0ODw", "rpId": "localhost", "timeout": 300000, "userVerification": "required"}'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class SignInPage:
+    """User name and password, or a passkey; with ``person``, the password of that person alone.
+
+    ``passkey_options`` is what parseRequestOptionsFromJSON takes (WebAuthn Level 3 §5.1.9); without it no passkey is
+    offered. The two forms both go to ``action``: one sends the password, the other ``credential``.
+    """
+
+    template: ClassVar[str] = "login/password.html"
+    slip: Slip
+    action: str
+    username: str = ""
+    person: Person | None = None
+    other_account_url: str | None = None
+    fault: Fault | None = None
+    notice: str | None = None
+    register_url: str | None = None
+    passkey_options: str | None = None
+    steps: tuple[int, int] | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A first sign-in."""
+        return cls(Slip(_BANK), "/login", register_url="/register", passkey_options=_REQUEST)
+
+
+@dataclass(frozen=True, slots=True)
+class TotpPage:
+    """The code of an authenticator app."""
+
+    template: ClassVar[str] = "login/totp.html"
+    slip: Slip
+    action: str
+    person: Person
+    steps: tuple[int, int] | None = None
+    fault: Fault | None = None
+    other_ways_url: str | None = None
+    not_you_url: str | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """The second of two steps."""
+        slip = Slip(_BANK, _TWO_STEPS)
+        return cls(slip, "/login", Person("alice"), (2, 2), None, "/login/another-way", "/login/other-account")
+
+
+@dataclass(frozen=True, slots=True)
+class WebAuthnPage:
+    """A passkey or security key: as the second step, or, with ``used`` (what was shown and when), as a step-up.
+
+    ``options`` is what parseRequestOptionsFromJSON takes (WebAuthn Level 3 §5.1.9).
+    """
+
+    template: ClassVar[str] = "login/webauthn.html"
+    slip: Slip
+    action: str
+    person: Person
+    options: str
+    steps: tuple[int, int] | None = None
+    fault: Fault | None = None
+    other_ways_url: str | None = None
+    not_you_url: str | None = None
+    used: str | None = None
+    explain_phishing: bool = False
+    cancel_url: str | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A step-up inside a session."""
+        return cls(
+            Slip(_BANK, _PHISHING_RESISTANT),
+            "/login",
+            Person("alice"),
+            _REQUEST,
+            other_ways_url="/login/another-way",
+            not_you_url="/login/other-account",
+            used="You signed in with your password at 09:41.",
+            explain_phishing=True,
+            cancel_url="/login/cancel",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class AnotherWayPage:
+    """All ways that the account has; those that the request refuses are seen too, and cannot be chosen."""
+
+    template: ClassVar[str] = "login/another_way.html"
+    slip: Slip
+    action: str
+    person: Person
+    ways: tuple[Way, ...]
+    steps: tuple[int, int] | None = None
+    not_you_url: str | None = None
+    cancel_url: str | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Two ways that suffice and one that does not."""
+        ways = (
+            Way("webauthn", None, "Passkey", "On this laptop or your phone", "passkey"),
+            Way("webauthn", "k2", "Security key", "“Blue key”, last used on 2 November", "securitykey"),
+            Way("totp", None, "Authenticator app", "Last used yesterday", "totp", enough=False),
+        )
+        slip = Slip(_BANK, _PHISHING_RESISTANT)
+        return cls(slip, "/login", Person("alice"), ways, (2, 2), "/login/other-account", "/login/cancel")
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolPage:
+    """What the account lacks for this request, and the methods that would do once added."""
+
+    template: ClassVar[str] = "login/enrol.html"
+    slip: Slip
+    person: Person
+    text: str
+    offers: tuple[Offer, ...]
+    title: str = "One thing is missing"
+    not_you_url: str | None = None
+    cancel_url: str | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A request that asks for a passkey of an account that has none."""
+        return cls(
+            Slip(_BANK, _PHISHING_RESISTANT),
+            Person("alice"),
+            WORDS["step_up_impossible"].format(client="Example Bank"),
+            (Offer.passkey("/account/authenticators/add-passkey"),),
+            not_you_url="/login/other-account",
+            cancel_url="/login/cancel",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ChooserPage:
+    """The accounts known in this browser, to go on with one of them or another."""
+
+    template: ClassVar[str] = "login/chooser.html"
+    slip: Slip
+    action: str
+    accounts: tuple[Account, ...]
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Two accounts of one person."""
+        accounts = (
+            Account("a1", Person("alice"), "Signed in"),
+            Account("a2", Person("alice-work"), "Signed out"),
+        )
+        return cls(Slip(_BANK), "/login", accounts)
+
+
+@dataclass(frozen=True, slots=True)
+class RegisterPage:
+    """A new account; ``minimum`` is the length of the shortest password."""
+
+    template: ClassVar[str] = "register.html"
+    slip: Slip
+    action: str
+    username: str = ""
+    email: str = ""
+    phone: str = ""
+    faults: tuple[Fault, ...] = ()
+    sign_in_url: str = "/login"
+    minimum: int = 15
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A refused password."""
+        return cls(Slip(_BANK), "/register", "alice", faults=(Fault.of("password_known", "password"),))
+
+
+@dataclass(frozen=True, slots=True)
+class ConsentPage:
+    """What an app would be able to do, for the person to allow or to deny; the slip has a client."""
+
+    template: ClassVar[str] = "consent.html"
+    slip: Slip
+    action: str
+    person: Person
+    scopes: tuple[ScopeLine, ...]
+    other_account_url: str | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """The usual three scopes."""
+        scopes = (
+            ScopeLine("user", "See your name", "Alice Example, user name alice"),
+            ScopeLine("mail", "See your e-mail address", "alice@mail.example"),
+            ScopeLine("clock", "Stay connected", "Also while you are not using it"),
+        )
+        return cls(Slip(_BANK), "/login/consent", Person("alice"), scopes, "/login/other-account")
+
+
+@dataclass(frozen=True, slots=True)
+class ErrorPage:
+    """Why nothing could be done, with the facts that help to mend it; the reference is the request's in the log."""
+
+    template: ClassVar[str] = "error.html"
+    cause: str
+    title: str
+    text: str
+    facts: tuple[tuple[str, str], ...]
+    reference: str
+    advice: str = "Go back to the app and start again. If it happens again, send its support team these details."
+
+    @classmethod
+    def sample(cls) -> Self:
+        """An app with a wrong redirect URI."""
+        return cls(
+            "redirect_uri_mismatch",
+            "This sign-in link does not work",
+            "The app that sent you here asked us to send you back to an address that it has not registered. "
+            "To keep you safe, we stopped.",
+            (
+                ("Cause", "redirect_uri does not match"),
+                ("App", "example-bank"),
+                ("Time", "24 November 2026, 09:41 UTC"),
+            ),
+            "7f3k-92qd-x8mw",
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class SignedOutPage:
+    """The session has ended, here and in the apps named; ``back`` is a label and an address."""
+
+    template: ClassVar[str] = "signed_out.html"
+    apps: tuple[str, ...] = ()
+    back: tuple[str, str] | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A sign-out that reached two apps."""
+        return cls(("Example Bank", "Example Notes"), ("Back to Example Bank", "https://bank.example/"))
+
+
+@dataclass(frozen=True, slots=True)
+class SignOutPage:
+    """Whether to sign out, asked because an app's request does not prove that the person wants it.
+
+    ``fields`` keep what the request said (OpenID Connect RP-Initiated Logout §2).
+    """
+
+    template: ClassVar[str] = "sign_out.html"
+    action: str
+    person: Person | None
+    client: Client | None = None
+    fields: tuple[tuple[str, str], ...] = ()
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A request of an app."""
+        return cls("/oauth/logout", Person("alice"), _BANK, (("state", "af0ifjsldkj"),))
+
+
+@dataclass(frozen=True, slots=True)
+class FormPostPage:
+    """An answer on its way to the app (OAuth 2.0 Form Post Response Mode §2); without script, by a button."""
+
+    template: ClassVar[str] = "form_post.html"
+    action: str
+    fields: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A code."""
+        return cls("https://bank.example/cb", (("code", "SplxlOBeZQQYbYS6WxSbIA"), ("state", "af0ifjsldkj")))

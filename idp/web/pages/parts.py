@@ -1,0 +1,158 @@
+"""What pages are made of."""
+
+from dataclasses import dataclass
+from typing import Self
+
+from idp.web.pages.words import WORDS
+
+
+def _initial(name: str) -> str:
+    return name[:1].upper()
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """The app that asks; ``return_host`` is the host of the redirect URI, the one thing that an app cannot invent.
+
+    ``logo_uri`` is an address of ours: the content security policy lets no other picture in.
+    """
+
+    name: str
+    return_host: str
+    logo_uri: str | None = None
+    policy_uri: str | None = None
+    tos_uri: str | None = None
+
+    @property
+    def initial(self) -> str:
+        """What stands in place of a logo."""
+        return _initial(self.name)
+
+
+@dataclass(frozen=True, slots=True)
+class Why:
+    """Why more is asked for: a sentence of which the middle, the level in plain words, stands out."""
+
+    before: str
+    strong: str
+    after: str
+
+
+@dataclass(frozen=True, slots=True)
+class Slip:
+    """Who asks, and why: the head of each page of a flow, absent where no app asks."""
+
+    client: Client | None = None
+    why: Why | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Whom a page is about."""
+
+    username: str
+
+    @property
+    def initial(self) -> str:
+        """What stands in place of a portrait."""
+        return _initial(self.username)
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """Why a form was refused; with ``field`` it is shown beside that field."""
+
+    cause: str
+    text: str
+    field: str | None = None
+
+    @classmethod
+    def of(cls, cause: str, field: str | None = None, **values: object) -> Self:
+        """The fault in the fixed words of its cause; raises KeyError for a cause without words or a value it needs."""
+        return cls(cause, WORDS[cause].format_map(values), field)
+
+
+@dataclass(frozen=True, slots=True)
+class Way:
+    """A method, or one authenticator of it, to go on with; ``enough`` says whether it would satisfy the request."""
+
+    method: str
+    credential: str | None
+    name: str
+    hint: str
+    icon: str
+    enough: bool = True
+
+    @property
+    def value(self) -> str:
+        """What the form sends as ``method``: the method, and after a colon the authenticator if it names one."""
+        return self.method if self.credential is None else f"{self.method}:{self.credential}"
+
+
+@dataclass(frozen=True, slots=True)
+class Offer:
+    """A method that the account does not have yet and could add at ``url``."""
+
+    id: str
+    method: str
+    icon: str
+    name: str
+    hint: str
+    url: str
+
+    @classmethod
+    def passkey(cls, url: str) -> Self:
+        """The offer to add a passkey."""
+        return cls("add-passkey", "webauthn", "passkey", "Passkey", "On this device, a phone or a security key", url)
+
+    @classmethod
+    def totp(cls, url: str) -> Self:
+        """The offer to add an authenticator app."""
+        return cls("add-totp", "totp", "totp", "Authenticator app", "An app that shows a new code twice a minute", url)
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """An account to choose; the form sends ``value`` as ``account``, and ``state`` is a word or two."""
+
+    value: str
+    person: Person
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class ScopeLine:
+    """One thing that an app could do, with the real value that it would see."""
+
+    icon: str
+    title: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """How well an account is protected, in a sentence and the facts behind it, each a name and a value."""
+
+    title: str
+    facts: tuple[tuple[str, str], ...]
+    icon: str = "shield"
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A place of the account, with what one finds there."""
+
+    url: str
+    icon: str
+    name: str
+    hint: str
+
+
+@dataclass(frozen=True, slots=True)
+class Authenticator:
+    """An enrolled authenticator as its owner knows it; the facts are shown side by side."""
+
+    id: str
+    name: str
+    icon: str
+    facts: tuple[str, ...]

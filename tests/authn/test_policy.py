@@ -1,0 +1,135 @@
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from idp.authn.assurance import assess
+from idp.authn.policy import Outlook, Reason, Requirement, outlook, required
+from idp.model.assurance import ACR_VALUES, Evidence, meets
+from idp.model.credential import Authenticator
+
+NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
+PASSWORD = Authenticator("password", "Password")
+APP = Authenticator("totp", "App", "app")
+SPARE = Authenticator("totp", "Spare app", "spare")
+KEY = Authenticator("webauthn", "Key", "key", device_bound=True)
+PASSKEY = Authenticator("webauthn", "Passkey", "passkey", user_verified=True)
+TRUSTED = Authenticator("webauthn", "Trusted", "trusted", device_bound=True, attested=True)
+ALL = (PASSWORD, APP, SPARE, KEY, PASSKEY, TRUSTED)
+
+
+def names(found: tuple[Authenticator, ...]) -> str:
+    return " ".join(one.name for one in found)
+
+
+def look(acr: str, shown: tuple[Authenticator, ...], has: tuple[Authenticator, ...]) -> Outlook:
+    return outlook(Requirement(acr), tuple(one.evidence(NOW) for one in shown), has, NOW)
+
+
+REQUIRED = {
+    "nothing asked, one factor": (None, None, (PASSWORD,), "1fa", []),
+    "nobody known yet": (None, None, (), "1fa", []),
+    "a second factor is asked for": (None, None, (PASSWORD, APP), "mfa", ["account"]),
+    "a passkey is two factors": (None, None, (PASSKEY,), "mfa", ["account"]),
+    "two apps and no password cannot be mfa": (None, None, (APP, SPARE), "1fa", []),
+    "the request": ("phr", None, (PASSWORD,), "phr", ["application_request"]),
+    "a request for one factor is no reason": ("1fa", None, (PASSWORD,), "1fa", []),
+    "the client": (None, "mfa", (PASSWORD,), "mfa", ["application_policy"]),
+    "the highest first": (
+        "mfa",
+        "phr",
+        (PASSWORD, APP),
+        "phr",
+        ["application_policy", "application_request", "account"],
+    ),
+    "a request cannot lower the account": ("1fa", None, (PASSWORD, APP), "mfa", ["account"]),
+}
+
+
+@pytest.mark.parametrize(("requested", "client_min", "has", "acr", "kinds"), REQUIRED.values(), ids=REQUIRED)
+def test_required(
+    requested: str | None, client_min: str | None, has: tuple[Authenticator, ...], acr: str, kinds: list[str]
+) -> None:
+    found = required(requested=requested, client_min=client_min, authenticators=has)
+    assert found.acr == acr
+    assert [reason.kind for reason in found.reasons] == kinds
+
+
+def test_a_reason_keeps_its_own_level() -> None:
+    found = required(requested="phr", client_min="mfa", authenticators=())
+    assert found.reasons == (Reason("application_request", "phr"), Reason("application_policy", "mfa"))
+
+
+# The level, what was shown, what the user has: then the ways, the weak ones.
+OUTLOOK = {
+    "password begins, even where an app was set up": ("mfa", (), (PASSWORD, APP), "Password", ""),
+    "the password comes before a passkey": ("mfa", (), (APP, PASSKEY, PASSWORD), "Password Passkey", ""),
+    "a passkey begins": ("1fa", (), (PASSKEY,), "Passkey", ""),
+    "an app never begins": ("1fa", (), (APP,), "", ""),
+    "a key without verification never begins": ("1fa", (), (KEY,), "", ""),
+    "after the password, the app": ("mfa", (PASSWORD,), (PASSWORD, APP), "App", ""),
+    "any of two apps": ("mfa", (PASSWORD,), (PASSWORD, APP, SPARE), "App Spare app", ""),
+    "the passkey before the key before the app": (
+        "mfa",
+        (PASSWORD,),
+        (PASSWORD, APP, KEY, PASSKEY),
+        "Passkey Key App",
+        "",
+    ),
+    "an app is too weak for phr": ("phr", (PASSWORD,), (PASSWORD, APP, KEY), "Key", "App"),
+    "a step up asks for the key alone": ("phr", (PASSWORD, APP), (PASSWORD, APP, KEY), "Key", ""),
+    "the other app stays weak": ("phr", (PASSWORD, APP), (PASSWORD, APP, SPARE, KEY), "Key", "Spare app"),
+    "a password leads to phr with a key": ("phr", (), (PASSWORD, APP, KEY), "Password", "App"),
+    "a password does not help a passkey": ("phr", (), (PASSWORD, PASSKEY), "Passkey", "Password"),
+    "only the trusted one": ("phrh", (PASSWORD,), (PASSWORD, KEY, PASSKEY, TRUSTED), "Trusted", "Key Passkey"),
+    "a passkey after a key without verification": ("phr", (KEY,), (KEY, PASSKEY), "Passkey", ""),
+    "out of reach": ("phr", (PASSWORD,), (PASSWORD, APP), "", "App"),
+    "nothing at all": ("1fa", (), (), "", ""),
+}
+
+
+@pytest.mark.parametrize(("acr", "shown", "has", "ways", "weak"), OUTLOOK.values(), ids=OUTLOOK)
+def test_outlook(
+    acr: str, shown: tuple[Authenticator, ...], has: tuple[Authenticator, ...], ways: str, weak: str
+) -> None:
+    found = look(acr, shown, has)
+    assert not found.met
+    assert (names(found.ways), names(found.weak)) == (ways, weak)
+    assert found.reachable == bool(ways)
+
+
+def test_enough_is_enough() -> None:
+    assert look("mfa", (PASSWORD, APP), ALL) == Outlook(met=True)
+    assert look("mfa", (PASSKEY,), ALL) == Outlook(met=True)
+
+
+def test_what_was_used_last_comes_first() -> None:
+    recent = replace(APP, last_used_at=NOW - timedelta(days=1))
+    older = replace(PASSKEY, last_used_at=NOW - timedelta(days=2))
+    assert names(look("mfa", (PASSWORD,), (PASSWORD, older, recent, KEY)).ways) == "App Passkey Key"
+
+
+def test_a_key_that_did_not_verify_may_do_so_now() -> None:
+    shown = (replace(PASSKEY, user_verified=False),)
+    assert names(look("phr", shown, (PASSKEY,)).ways) == "Passkey"
+
+
+@given(st.sampled_from(ACR_VALUES), st.sets(st.sampled_from(ALL)), st.sets(st.sampled_from(ALL)))
+def test_following_the_ways_always_ends_at_the_requirement(
+    acr: str, shown: set[Authenticator], has: set[Authenticator]
+) -> None:
+    evidence: tuple[Evidence, ...] = tuple(one.evidence(NOW) for one in shown)
+    for _ in range(3):
+        found = outlook(Requirement(acr), evidence, tuple(has), NOW)
+        if found.met:
+            break
+        if not found.ways:
+            assert not found.reachable
+            best = assess((*evidence, *(one.evidence(NOW) for one in has)))
+            assert not evidence or best is None or not meets(best.acr, acr)
+            return
+        assert not set(found.ways) & set(found.weak)
+        evidence = (*evidence, found.ways[-1].evidence(NOW))
+    assert outlook(Requirement(acr), evidence, tuple(has), NOW).met

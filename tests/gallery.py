@@ -1,0 +1,61 @@
+"""Every page as people may meet it: all samples, and the states of them that look different."""
+
+from dataclasses import replace
+from pathlib import Path
+
+from idp.web.pages import (
+    PAGES,
+    AddTotpPage,
+    AuthenticatorsPage,
+    Fault,
+    Page,
+    Pages,
+    Person,
+    RegisterPage,
+    RemovePage,
+    SignInPage,
+    Slip,
+    TotpPage,
+    WebAuthnPage,
+)
+
+TEMPLATES = Path(__file__).parents[1] / "templates"
+
+
+def pages(operator: str = "Example ID") -> Pages:
+    """The templates of this checkout."""
+    return Pages(operator, TEMPLATES)
+
+
+def gallery() -> dict[str, Page]:
+    """Pages by a short name that tells them apart."""
+    samples = {_name(kind): kind.sample() for kind in PAGES}
+    return samples | _states()
+
+
+def _name(kind: type[Page]) -> str:
+    return kind.template.removesuffix(".html").replace("/", "-").replace("_", "-")
+
+
+def _states() -> dict[str, Page]:
+    sign_in, totp, webauthn = SignInPage.sample(), TotpPage.sample(), WebAuthnPage.sample()
+    faults = (
+        Fault.of("username_taken", "username"),
+        Fault.of("password_short", "password", minimum=15),
+        Fault.of("email_invalid", "email"),
+        Fault.of("phone_invalid", "phone"),
+    )
+    return {
+        "login-password-failed": replace(sign_in, username="alice", fault=Fault.of("wrong_credentials")),
+        "login-password-alone": replace(sign_in, slip=Slip(), passkey_options=None, register_url=None),
+        "login-password-again": replace(
+            sign_in, person=Person("alice"), other_account_url="/login", notice="Here it is again.", register_url=None
+        ),
+        "login-totp-failed": replace(totp, fault=Fault.of("code_wrong", "code")),
+        "login-webauthn-second": replace(webauthn, used=None, steps=(2, 2), explain_phishing=False),
+        "login-webauthn-failed": replace(webauthn, fault=Fault.of("webauthn_unknown")),
+        "register-failed": replace(RegisterPage.sample(), username="alice", email="alice@", phone="1", faults=faults),
+        "account-authenticators-none": AuthenticatorsPage(Person("alice"), (), ()),
+        "account-add-totp-failed": replace(AddTotpPage.sample(), fault=Fault.of("code_wrong", "code")),
+        "account-remove-last": RemovePage("/", "passkey", "Laptop", last=True),
+    }

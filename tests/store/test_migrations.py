@@ -1,0 +1,60 @@
+"""Migrations: applied once, by one of many, and never half."""
+
+import asyncio
+from collections.abc import AsyncIterator
+
+import asyncpg
+import pytest
+from alembic.config import Config
+from alembic.script import ScriptDirectory
+
+from idp.base.resources import resource
+from idp.store.database import Unavailable
+from idp.store.embedded import EmbeddedPostgres
+from idp.store.migrations import known_revisions, migrate, pending
+
+
+@pytest.fixture
+async def empty(postgres: EmbeddedPostgres) -> AsyncIterator[str]:
+    admin = await asyncpg.connect(postgres.dsn())
+    await admin.execute("CREATE DATABASE empty")
+    yield postgres.dsn("empty")
+    await admin.execute("DROP DATABASE empty WITH (FORCE)")
+    await admin.close()
+
+
+def test_the_names_of_the_files_tell_the_order_that_alembic_finds() -> None:
+    config = Config()
+    config.set_main_option("script_location", str(resource("alembic")))
+    chain = [script.revision for script in ScriptDirectory.from_config(config).walk_revisions()]
+    assert chain[::-1] == known_revisions()
+
+
+async def test_one_of_many_migrators_works_and_the_others_find_it_done(empty: str) -> None:
+    assert await pending(empty) == known_revisions()
+    applied = await asyncio.gather(*(migrate(empty) for _ in range(4)))
+    assert sorted(applied) == [[], [], [], known_revisions()]
+    assert await pending(empty) == []
+
+
+async def test_a_database_that_is_newer_than_the_code_lacks_nothing(database: str) -> None:
+    conn = await asyncpg.connect(database)
+    await conn.execute("UPDATE alembic_version SET version_num = '9999'")
+    await conn.close()
+    assert await pending(database) == []
+    assert await migrate(database) == []
+
+
+async def test_a_migration_that_cannot_be_applied_leaves_nothing_behind(empty: str) -> None:
+    conn = await asyncpg.connect(empty)
+    await conn.execute("CREATE TABLE signing_keys (n int)")
+    with pytest.raises(Unavailable, match="signing_keys"):
+        await migrate(empty)
+    assert await conn.fetchval("SELECT to_regclass('users')") is None
+    assert await pending(empty) == known_revisions()
+    await conn.close()
+
+
+async def test_no_database_is_unavailable(postgres: EmbeddedPostgres) -> None:
+    with pytest.raises(Unavailable):
+        await pending(postgres.dsn("no_such"))

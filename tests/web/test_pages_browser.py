@@ -1,0 +1,168 @@
+"""All pages in a real browser: accessible, silent, under the real content security policy."""
+
+import json
+from collections.abc import AsyncIterator, Iterator
+from urllib.parse import parse_qsl
+
+import pytest
+import pytest_asyncio
+from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, CDPSession, Page, Route
+
+from idp.web.pages import FormPostPage, SignInPage
+from tests.browser import Site
+from tests.gallery import gallery, pages
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture(scope="module")
+def site() -> Iterator[Site]:
+    drawn = {f"/{name}": pages().render(page) for name, page in gallery().items()}
+    with Site(drawn) as site:
+        yield site
+
+
+@pytest_asyncio.fixture
+async def authenticator(page: Page) -> AsyncIterator[tuple[CDPSession, str]]:
+    """A virtual authenticator with user verification, as a laptop has one."""
+    session = await page.context.new_cdp_session(page)
+    await session.send("WebAuthn.enable")
+    options = {
+        "protocol": "ctap2",
+        "transport": "internal",
+        "hasResidentKey": True,
+        "hasUserVerification": True,
+        "isUserVerified": True,
+        "automaticPresenceSimulation": True,
+    }
+    made = await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+    yield session, made["authenticatorId"]
+    await session.detach()
+
+
+async def stay(route: Route) -> None:
+    """An empty script in place of the one that would leave the page at once."""
+    await route.fulfill(content_type="text/javascript", body="")
+
+
+async def sent(page: Page, button: str) -> dict[str, str]:
+    """What the page posts when the ceremony that the button starts has ended."""
+    async with page.expect_request(lambda request: request.method == "POST") as posting:
+        await page.click(button)
+    return dict(parse_qsl((await posting.value).post_data or ""))
+
+
+@pytest.mark.parametrize("width", [360, 1280])
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+async def test_axe_finds_nothing_and_the_console_is_silent(
+    browser: Browser, site: Site, scheme: str, width: int
+) -> None:
+    context = await browser.new_context(
+        color_scheme="dark" if scheme == "dark" else "light", viewport={"width": width, "height": 800}
+    )
+    page = await context.new_page()
+    await page.route("**/form_post.js*", stay)
+    said: list[str] = []
+    page.on("console", lambda message: said.append(message.text))
+    page.on("pageerror", lambda error: said.append(str(error)))
+    found: dict[str, list[str]] = {}
+    for name in gallery():
+        await page.goto(f"{site.url}/{name}")
+        await page.locator("details").evaluate_all("all => all.forEach(one => one.open = true)")
+        results = await Axe().run(page)
+        faults = results.response["violations"] + results.response["incomplete"]
+        if faults:
+            found[name] = [f"{fault['id']}: {fault['nodes'][0]['html']}" for fault in faults]
+        wide = await page.evaluate("document.documentElement.scrollWidth")
+        if wide > width:
+            found.setdefault(name, []).append(f"scrolls sideways: {wide}")
+    await context.close()
+    assert found == {}
+    assert said == []
+
+
+async def test_each_page_fits_320_pixels_and_has_its_icons(browser: Browser, site: Site) -> None:
+    context = await browser.new_context(viewport={"width": 320, "height": 640})
+    page = await context.new_page()
+    await page.route("**/form_post.js*", stay)
+    for name in gallery():
+        await page.goto(f"{site.url}/{name}")
+        assert await page.evaluate("document.documentElement.scrollWidth") <= 320, name
+        empty = "all => all.filter(one => one.checkVisibility() && !one.getBBox().width).map(one => one.outerHTML)"
+        assert await page.locator("svg.i").evaluate_all(empty) == [], name
+    await context.close()
+
+
+async def test_the_password_can_be_seen_and_is_hidden_again_when_sent(page: Page, site: Site) -> None:
+    await page.goto(f"{site.url}/login-password")
+    await page.fill("#username", "alice")
+    await page.fill("#password", "correct horse")
+    await page.get_by_role("button", name="Show password").click()
+    assert await page.get_attribute("#password", "type") == "text"
+    await page.get_by_role("button", name="Sign in", exact=True).click()
+    assert await page.get_attribute("#password", "type") == "password"
+    await page.wait_for_timeout(50)
+    assert site.posted[-1] == ("/login", "username=alice&password=correct+horse")
+
+
+async def test_an_app_is_answered_at_once(page: Page, site: Site) -> None:
+    async with page.expect_request(FormPostPage.sample().action) as posting:
+        await page.goto(f"{site.url}/form-post", wait_until="commit")
+    request = await posting.value
+    assert (request.method, request.post_data) == ("POST", "code=SplxlOBeZQQYbYS6WxSbIA&state=af0ifjsldkj")
+
+
+@pytest.mark.parametrize("name", ["login-password", "login-webauthn", "account-add-passkey"])
+async def test_without_script_no_ceremony_is_offered(browser: Browser, site: Site, name: str) -> None:
+    context = await browser.new_context(java_script_enabled=False)
+    page = await context.new_page()
+    await page.goto(f"{site.url}/{name}")
+    assert not await page.locator("#use-passkey, #add-passkey").is_visible()
+    assert await page.locator("noscript p").count() == (0 if name == "login-password" else 1)
+    await context.close()
+
+
+async def test_a_passkey_is_made_and_then_used(
+    page: Page, site: Site, authenticator: tuple[CDPSession, str]
+) -> None:
+    assert authenticator
+    await page.goto(f"{site.url}/account-add-passkey")
+    await page.fill("#name", "Laptop")
+    made = await sent(page, "#add-passkey")
+    assert made["name"] == "Laptop"
+    credential = json.loads(made["credential"])
+    assert credential["type"] == "public-key"
+    assert credential["response"]["attestationObject"]
+    await page.goto(f"{site.url}/login-webauthn")
+    used = json.loads((await sent(page, "#use-passkey"))["credential"])
+    assert used["id"] == credential["id"]
+    assert used["response"]["userHandle"] == "YWxpY2U"
+
+
+async def test_a_passkey_offered_by_autofill_needs_no_press(
+    page: Page, site: Site, authenticator: tuple[CDPSession, str]
+) -> None:
+    assert authenticator
+    await page.goto(f"{site.url}/account-add-passkey")
+    await sent(page, "#add-passkey")
+    async with page.expect_request(lambda request: request.method == "POST") as posting:
+        await page.goto(f"{site.url}/login-password", wait_until="commit")
+    assert (await posting.value).url == site.url + SignInPage.sample().action
+
+
+@pytest.mark.parametrize("name", ["login-password", "login-webauthn"])
+async def test_a_refused_ceremony_is_explained_and_can_be_tried_again(
+    page: Page, site: Site, authenticator: tuple[CDPSession, str], name: str
+) -> None:
+    session, authenticator_id = authenticator
+    await page.goto(f"{site.url}/{name}")
+    await session.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator_id, "isUserVerified": False})
+    for _ in range(2):
+        await page.click("#use-passkey")
+        error = page.locator("#error")
+        await error.wait_for()
+        assert await error.get_attribute("data-error") == "webauthn_cancelled"
+        assert (await error.inner_text()).split() == "Nothing was used. Try again, or use another way.".split()
+        assert await page.locator("#status").inner_text() == ""
+        assert await error.count() == 1

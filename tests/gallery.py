@@ -29,11 +29,12 @@ def pages(operator: str = "Example ID") -> Pages:
 
 def gallery() -> dict[str, Page]:
     """Pages by a short name that tells them apart."""
-    samples = {_name(kind): kind.sample() for kind in PAGES}
+    samples = {name_of(kind): kind.sample() for kind in PAGES}
     return samples | _states()
 
 
-def _name(kind: type[Page]) -> str:
+def name_of(kind: type[Page]) -> str:
+    """The short name of a page, which its template gives it."""
     return kind.template.removesuffix(".html").replace("/", "-").replace("_", "-")
 
 

@@ -64,6 +64,8 @@ CREATE TABLE sessions (
     secret_hash bytea NOT NULL UNIQUE,
     sub text NOT NULL REFERENCES users ON DELETE CASCADE,
     evidence jsonb NOT NULL,
+    challenge bytea,
+    challenge_at timestamptz,
     created_at timestamptz NOT NULL,
     seen_at timestamptz NOT NULL,
     expires_at timestamptz NOT NULL,

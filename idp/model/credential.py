@@ -58,6 +58,4 @@ class Authenticator:
 
     def evidence(self, at: datetime) -> Evidence:
         """What a use of this authenticator at that time would show."""
-        return Evidence(
-            self.method, at, self.credential_id, self.user_verified, self.device_bound, self.attested
-        )
+        return Evidence(self.method, at, self.credential_id, self.user_verified, self.device_bound, self.attested)

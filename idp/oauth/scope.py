@@ -36,6 +36,4 @@ def allowed(asked: tuple[str, ...], registered: Iterable[str]) -> tuple[str, ...
 def of_claims(names: Iterable[str]) -> tuple[str, ...]:
     """The scopes that would open these claims, so that consent covers claims asked for one by one."""
     wanted = set(names)
-    return tuple(
-        scope for scope, claims in SCOPE_CLAIMS.items() if scope != "openid" and wanted & set(claims)
-    )
+    return tuple(scope for scope, claims in SCOPE_CLAIMS.items() if scope != "openid" and wanted & set(claims))

@@ -60,9 +60,7 @@ async def create_interaction(
     return _interaction(row)
 
 
-async def find_interaction(
-    conn: Connection, interaction_id: str, browser: str, *, now: datetime
-) -> Interaction | None:
+async def find_interaction(conn: Connection, interaction_id: str, browser: str, *, now: datetime) -> Interaction | None:
     """The waiting interaction with this id, if this browser began it; None once it has ended or expired."""
     row = await conn.fetchrow(
         f"""
@@ -76,9 +74,7 @@ async def find_interaction(
     return None if row is None else _interaction(row)
 
 
-async def record_proof(
-    conn: Connection, interaction_id: str, sub: str, evidence: Iterable[Evidence]
-) -> Interaction:
+async def record_proof(conn: Connection, interaction_id: str, sub: str, evidence: Iterable[Evidence]) -> Interaction:
     """Keep what this login has proved so far."""
     row = await conn.fetchrow(
         f"UPDATE interactions SET sub = $2, evidence = $3 WHERE id = $1 RETURNING {COLUMNS}",
@@ -115,9 +111,7 @@ async def record_challenge(conn: Connection, interaction_id: str, challenge: byt
     )
 
 
-async def consume_challenge(
-    conn: Connection, interaction_id: str, *, now: datetime, life: timedelta
-) -> bytes | None:
+async def consume_challenge(conn: Connection, interaction_id: str, *, now: datetime, life: timedelta) -> bytes | None:
     """Take the WebAuthn challenge: it is answered once, and only while it is young (WebAuthn §13.4.3)."""
     row = await conn.fetchrow(
         """

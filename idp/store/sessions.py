@@ -97,6 +97,28 @@ async def rotate_session(
     return None if row is None else _session(row)
 
 
+async def record_challenge(conn: Connection, session_id: str, challenge: bytes, *, now: datetime) -> None:
+    """Keep the newest challenge for enrolling an authenticator, in place of any before it."""
+    await conn.execute(
+        "UPDATE sessions SET challenge = $2, challenge_at = $3 WHERE id = $1", session_id, challenge, now
+    )
+
+
+async def consume_challenge(conn: Connection, session_id: str, *, now: datetime, life: timedelta) -> bytes | None:
+    """Take the enrolment challenge: it is answered once, and only while it is young (WebAuthn §13.4.3)."""
+    row = await conn.fetchrow(
+        """
+        UPDATE sessions AS after SET challenge = NULL
+        FROM (SELECT id, challenge FROM sessions WHERE id = $1 FOR UPDATE) AS before
+        WHERE after.id = before.id AND before.challenge IS NOT NULL AND after.challenge_at > $2
+        RETURNING before.challenge
+        """,
+        session_id,
+        now - life,
+    )
+    return None if row is None else bytes(row["challenge"])
+
+
 async def end_session(conn: Connection, session_id: str, *, now: datetime) -> None:
     """End the session, and with it all it has authorized but what was granted for offline use."""
     await conn.execute("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", session_id, now)

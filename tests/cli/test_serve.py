@@ -43,8 +43,13 @@ class Serving:
     def __exit__(self, *_: object) -> None:
         self.process.kill()
         self.process.wait()
-        eventually(lambda: not self.remaining(), "all processes are gone")
         self.log.close()
+        try:
+            eventually(lambda: not self.remaining(), "all processes are gone")
+        finally:
+            for pid in self.remaining():
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGKILL)
 
     def said(self) -> str:
         return Path(str(self.log.name)).read_text()

@@ -11,7 +11,8 @@ from idp.web.pages.parts import Authenticator, Fault, Person, Place, Protection,
 _CREATE = (
     '{"challenge": "AAECAwQFBgcICQoLDA0ODw", "rp": {"id": "localhost", "name": "Example ID"}, '
     '"user": {"id": "YWxpY2U", "name": "alice", "displayName": "alice"}, '
-    '"pubKeyCredParams": [{"type": "public-key", "alg": -7}], "timeout": 300000}'
+    '"pubKeyCredParams": [{"type": "public-key", "alg": -7}], "timeout": 300000, '
+    '"authenticatorSelection": {"residentKey": "required", "userVerification": "required"}}'
 )
 
 

@@ -10,6 +10,7 @@ WORDS: dict[str, str] = {
     "form_expired": "This page was open for too long. Nothing was changed. Here it is again.",
     "interaction_gone": "This sign-in has ended. Go back to the app and start again.",
     "last_factor": "This is your only way to sign in. Add another first.",
+    "method_unknown": "That way is not one of yours. Choose one of these.",
     "password_context": "This password is close to your name or ours. Choose another.",
     "password_known": "This password is on lists of leaked passwords. Choose another.",
     "password_long": "Use at most 128 characters.",

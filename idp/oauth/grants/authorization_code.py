@@ -1,0 +1,77 @@
+"""A code for tokens (RFC 6749 §4.1.3; RFC 7636 §4.6)."""
+
+from idp.base.entropy import token
+from idp.model.authorization import Authorization, AuthorizationCode
+from idp.oauth import pkce
+from idp.oauth.errors import InvalidGrant, InvalidRequest, OAuthError
+from idp.oauth.grants.grant import Grant, TokenRequest
+from idp.oauth.issue import Issue
+from idp.store.authorizations import consume_code, find_code, find_live_authorization, revoke_authorization
+from idp.store.refresh_tokens import create_refresh_token
+from idp.store.users import get_user
+
+REFUSED = "The code is not valid, was used, or was issued to another client or redirect URI."
+
+
+async def redeem(request: TokenRequest) -> Issue | OAuthError:
+    """The issue that the code stands for, or why there is none.
+
+    A code used again kills all that was issued for it (RFC 6749 §4.1.2; RFC 9700 §4.5); one shown by a client that it
+    was not issued to stays usable for the one that it was.
+    """
+    code, verifier = request.form.get("code"), request.form.get("code_verifier")
+    if code is None or verifier is None:
+        return InvalidRequest("The code and the code_verifier are required.")
+    found = await find_code(request.conn, code)
+    if found is None or not _fits(found.record, request, verifier):
+        return InvalidGrant(REFUSED)
+    if not await consume_code(request.conn, code, now=request.now):
+        if found.consumed or found.record.expires_at > request.now:
+            await revoke_authorization(request.conn, found.record.authorization_id, now=request.now)
+        return InvalidGrant(REFUSED, detail="used or expired")
+    authorization = await find_live_authorization(
+        request.conn, found.record.authorization_id, now=request.now, idle=request.lifetimes.session_idle
+    )
+    if authorization is None:
+        return InvalidGrant(REFUSED, detail="the authorization is dead")
+    return await _issue(request, authorization, found.record)
+
+
+def _fits(record: AuthorizationCode, request: TokenRequest, verifier: str) -> bool:
+    """Bound to its client, its redirect URI (RFC 6749 §4.1.3) and its proof key (RFC 7636 §4.6)."""
+    return (
+        record.client_id == request.client.client_id
+        and record.redirect_uri == request.form.get("redirect_uri")
+        and pkce.proves(verifier, record.code_challenge)
+    )
+
+
+async def _issue(request: TokenRequest, authorization: Authorization, record: AuthorizationCode) -> Issue:
+    return Issue(
+        client=request.client,
+        scope=authorization.scope,
+        user=await get_user(request.conn, authorization.sub),
+        authorization=authorization,
+        session_id=authorization.session_id,
+        nonce=record.nonce,
+        refresh_token=await first_refresh_token(request, authorization),
+    )
+
+
+async def first_refresh_token(request: TokenRequest, authorization: Authorization) -> str | None:
+    """A refresh token for a client that is registered for the grant."""
+    if "refresh_token" not in request.client.grant_types:
+        return None
+    secret = token(request.entropy)
+    await create_refresh_token(
+        request.conn,
+        secret,
+        authorization.id,
+        request.client.client_id,
+        now=request.now,
+        expires_at=request.now + request.lifetimes.refresh_idle,
+    )
+    return secret
+
+
+GRANT = Grant("authorization_code", ("code", "redirect_uri", "code_verifier"), redeem)

@@ -1,0 +1,72 @@
+"""A refresh token for new tokens, and for its own successor (RFC 6749 §6; RFC 9700 §4.14.2)."""
+
+from dataclasses import replace
+
+from idp.base.entropy import token
+from idp.model.authorization import Authorization
+from idp.oauth.errors import InvalidGrant, InvalidRequest, InvalidScope, OAuthError
+from idp.oauth.grants.grant import Grant, TokenRequest
+from idp.oauth.issue import Issue
+from idp.oauth.parameters import words
+from idp.store.authorizations import find_live_authorization, revoke_authorization, session_is_live
+from idp.store.refresh_tokens import consume_refresh_token, create_refresh_token, find_refresh_token
+from idp.store.sessions import touch_session
+from idp.store.users import get_user
+
+REFUSED = "The refresh token is not valid, was used, or was issued to another client."
+
+
+async def redeem(request: TokenRequest) -> Issue | OAuthError:
+    """New tokens and a new refresh token in place of the old, or why there are none.
+
+    A refresh token used again kills its whole family. A wider scope than was granted is refused before the token is
+    taken (RFC 6749 §6); a narrower one narrows this answer alone.
+    """
+    secret = request.form.get("refresh_token")
+    if secret is None:
+        return InvalidRequest("The refresh_token is required.")
+    found = await find_refresh_token(request.conn, secret)
+    if found is None or found.client_id != request.client.client_id:
+        return InvalidGrant(REFUSED)
+    authorization = await find_live_authorization(
+        request.conn, found.authorization_id, now=request.now, idle=request.lifetimes.session_idle
+    )
+    if authorization is None or request.now >= authorization.created_at + request.lifetimes.refresh_token:
+        return InvalidGrant(REFUSED, detail="the authorization is dead")
+    asked = words(request.form.get("scope")) or authorization.scope
+    if not set(asked) <= set(authorization.scope):
+        return InvalidScope("The scope is wider than what was granted.")
+    if not await consume_refresh_token(request.conn, secret, now=request.now):
+        if found.expires_at > request.now:
+            await revoke_authorization(request.conn, authorization.id, now=request.now)
+        return InvalidGrant(REFUSED, detail="used or expired")
+    return replace(await _issue(request, authorization), scope=asked)
+
+
+async def _issue(request: TokenRequest, authorization: Authorization) -> Issue:
+    session_id = authorization.session_id
+    if session_id is not None and await session_is_live(request.conn, session_id, now=request.now):
+        await touch_session(request.conn, session_id, now=request.now)
+    else:
+        session_id = None
+    secret = token(request.entropy)
+    absolute = authorization.created_at + request.lifetimes.refresh_token
+    await create_refresh_token(
+        request.conn,
+        secret,
+        authorization.id,
+        request.client.client_id,
+        now=request.now,
+        expires_at=min(request.now + request.lifetimes.refresh_idle, absolute),
+    )
+    return Issue(
+        client=request.client,
+        scope=authorization.scope,
+        user=await get_user(request.conn, authorization.sub),
+        authorization=authorization,
+        session_id=session_id,
+        refresh_token=secret,
+    )
+
+
+GRANT = Grant("refresh_token", ("refresh_token", "scope"), redeem)

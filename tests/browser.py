@@ -1,11 +1,10 @@
 """A real Chromium for tests, as a pytest plugin, and a server of pages under the real headers."""
 
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterator, Mapping
+from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
-from types import TracebackType
-from typing import Self
 
 import pytest
 import pytest_asyncio
@@ -56,59 +55,53 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     await context.close()
 
 
-class Site:
-    """Serves pages by their paths and the static files, on a free port of loopback, while in its `with`.
+@contextmanager
+def serving(pages: Mapping[str, str]) -> Iterator[str]:
+    """Serve pages by their paths, and the static files, on a free port of loopback; yields the site's address.
 
-    What is posted is kept in ``posted`` as (path, body) and answered with 204, which leaves a browser where it is.
+    The address has the name localhost, which WebAuthn accepts, and no slash at its end. What is posted is answered
+    with 204, which leaves a browser where it is.
     """
+    with _Server(pages) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://localhost:{server.server_port}"
+        server.shutdown()
+        thread.join()
 
+
+class _Server(ThreadingHTTPServer):
     def __init__(self, pages: Mapping[str, str]) -> None:
-        posted: list[tuple[str, str]] = []
+        super().__init__(("127.0.0.1", 0), _Handler)
+        self.pages = pages
 
-        class Handler(BaseHTTPRequestHandler):
-            def do_GET(self) -> None:
-                path = self.path.partition("?")[0]
-                if path in pages:
-                    self._answer("text/html; charset=utf-8", pages[path].encode())
-                elif (file := STATIC / Path(path).name) in STATIC.iterdir():
-                    self._answer(TYPES[file.suffix], file.read_bytes())
-                else:
-                    self.send_error(404)
 
-            def do_POST(self) -> None:
-                posted.append((self.path, self.rfile.read(int(self.headers["Content-Length"])).decode()))
-                self.send_response(204)
-                self.end_headers()
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
 
-            def _answer(self, media_type: str, body: bytes) -> None:
-                self.send_response(200)
-                self.send_header("Content-Type", media_type)
-                self.send_header("Content-Length", str(len(body)))
-                self.send_header("Content-Security-Policy", POLICY)
-                self.send_header("X-Content-Type-Options", "nosniff")
-                self.send_header("Referrer-Policy", "same-origin")
-                self.end_headers()
-                self.wfile.write(body)
+    def do_GET(self) -> None:
+        path = self.path.partition("?")[0]
+        if path in self.server.pages:
+            self._answer("text/html; charset=utf-8", self.server.pages[path].encode())
+        elif (file := STATIC / Path(path).name) in STATIC.iterdir():
+            self._answer(TYPES[file.suffix], file.read_bytes())
+        else:
+            self.send_error(404)
 
-            def log_message(self, format: str, *args: object) -> None:  # noqa: A002
-                """Says nothing: the tests look at what the browser got."""
+    def do_POST(self) -> None:
+        self.rfile.read(int(self.headers["Content-Length"]))
+        self.send_response(204)
+        self.end_headers()
 
-        self.posted = posted
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self._thread = Thread(target=self._server.serve_forever, daemon=True)
+    def _answer(self, media_type: str, body: bytes) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", media_type)
+        self.send_header("Content-Length", str(len(body)))
+        self.send_header("Content-Security-Policy", POLICY)
+        self.send_header("X-Content-Type-Options", "nosniff")
+        self.send_header("Referrer-Policy", "same-origin")
+        self.end_headers()
+        self.wfile.write(body)
 
-    @property
-    def url(self) -> str:
-        """The address of the site, by a name that WebAuthn accepts, without a slash at its end."""
-        return f"http://localhost:{self._server.server_port}"
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._server.shutdown()
-        self._server.server_close()
-        self._thread.join()
+    def log_message(self, format: str, *args: object) -> None:  # noqa: A002
+        """Says nothing: the tests look at what the browser got."""

@@ -1,0 +1,198 @@
+"""From one step of an interaction to the next, and from the last one back to the client."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.authn.assurance import assess
+from idp.authn.freshness import merge
+from idp.base.entropy import identifier, token
+from idp.model.authorization import Authorization, AuthorizationCode
+from idp.model.interaction import Interaction
+from idp.model.session import Session
+from idp.oauth.errors import AuthorizationError, LoginRequired, PageError
+from idp.oauth.request import AuthorizationRequest
+from idp.store.authorizations import create_authorization, create_code
+from idp.store.database import Connection
+from idp.store.interactions import consume_interaction, create_interaction, find_interaction
+from idp.store.sessions import create_session, end_session, find_session, rotate_session
+from idp.web import cookies
+from idp.web.answers import deliver, see_other
+from idp.web.provider import Provider, moment, provider_of
+from idp.web.standing import Standing, load_request, stand
+
+
+@dataclass(frozen=True, slots=True)
+class Visit:
+    """A browser at one step of its interaction."""
+
+    interaction: Interaction
+    standing: Standing
+
+
+async def current_session(request: Request, conn: Connection) -> Session | None:
+    """The live session of this browser, if any."""
+    provider = provider_of(request)
+    secret = cookies.read(request, provider, "session")
+    if secret is None:
+        return None
+    return await find_session(conn, secret, now=moment(request), idle=provider.lifetimes.session_idle)
+
+
+async def begin(
+    request: Request,
+    conn: Connection,
+    *,
+    parameters: dict[str, str] | None = None,
+    return_to: str = "/account",
+    fresh: bool = False,
+) -> tuple[Interaction, str]:
+    """A new interaction of this browser, and the secret that binds it."""
+    provider = provider_of(request)
+    browser = cookies.read(request, provider, "browser") or token(provider.entropy)
+    interaction = await create_interaction(
+        conn,
+        identifier(provider.entropy),
+        browser,
+        parameters=parameters,
+        return_to=return_to,
+        fresh=fresh,
+        now=moment(request),
+        life=provider.lifetimes.interaction,
+    )
+    return interaction, browser
+
+
+async def resume(request: Request, conn: Connection) -> Visit:
+    """The interaction that the query names, if this very browser began it; raises PageError otherwise."""
+    provider, now = provider_of(request), moment(request)
+    browser = cookies.read(request, provider, "browser")
+    interaction_id = request.query_params.get("interaction", "")
+    known = browser is not None and interaction_id.isascii() and interaction_id.isalnum()
+    found = await find_interaction(conn, interaction_id, browser or "", now=now) if known else None
+    if found is None:
+        raise PageError("interaction_gone", status=403 if request.method == "POST" else 400)
+    return await revisit(request, conn, found)
+
+
+async def revisit(request: Request, conn: Connection, interaction: Interaction) -> Visit:
+    """The standing of an interaction as it is now."""
+    asked = await load_request(conn, dict(interaction.parameters)) if interaction.parameters is not None else None
+    session = await current_session(request, conn)
+    standing = await stand(
+        provider_of(request), conn, request=asked, session=session, interaction=interaction, now=moment(request)
+    )
+    return Visit(interaction, standing)
+
+
+async def proceed(request: Request, conn: Connection, visit: Visit) -> Response:
+    """Go on: establish the session once the account's own requirement is met, then the next page or the answer."""
+    standing, secret = visit.standing, None
+    if visit.interaction.evidence and standing.user and standing.account_met:
+        session, secret = await _establish(request, conn, standing)
+        standing = await stand(
+            provider_of(request),
+            conn,
+            request=standing.request,
+            session=session,
+            interaction=visit.interaction,
+            now=moment(request),
+        )
+    response = await _next(request, conn, Visit(visit.interaction, standing))
+    if secret is not None:
+        cookies.write(response, provider_of(request), "session", secret)
+    return response
+
+
+async def _next(request: Request, conn: Connection, visit: Visit) -> Response:
+    standing, here = visit.standing, f"interaction={visit.interaction.id}"
+    if standing.request is None:
+        done = standing.user is not None and bool(standing.evidence) and standing.outlook.met
+        if not done:
+            return see_other(f"/login?{here}")
+        await consume_interaction(conn, visit.interaction.id, now=moment(request))
+        return see_other(visit.interaction.return_to)
+    if standing.need is None:
+        return await answer(request, conn, standing.request, standing, visit.interaction)
+    if standing.need.prompt == "refuse":
+        raise AuthorizationError(standing.request.target, standing.need.error)
+    page = {"create": "/register", "consent": "/consent", "select_account": "/login/choose"}
+    return see_other(f"{page.get(standing.need.prompt, '/login')}?{here}")
+
+
+async def answer(
+    request: Request,
+    conn: Connection,
+    asked: AuthorizationRequest,
+    standing: Standing,
+    interaction: Interaction | None,
+) -> Response:
+    """The authorization response with its code, once for each interaction."""
+    provider, now = provider_of(request), moment(request)
+    assurance = assess(standing.evidence)
+    if standing.user is None or standing.session is None or assurance is None:
+        raise AuthorizationError(asked.target, LoginRequired("The user has to sign in."))
+    if interaction is not None and not await consume_interaction(conn, interaction.id, now=now):
+        raise PageError("interaction_gone")
+    authorization = Authorization(
+        id=identifier(provider.entropy),
+        sub=standing.user.sub,
+        client_id=asked.client.client_id,
+        session_id=standing.session.id,
+        scope=asked.scope,
+        claims=asked.claims.as_json(),
+        assurance=assurance,
+        created_at=now,
+    )
+    code = token(provider.entropy)
+    record = AuthorizationCode(
+        authorization_id=authorization.id,
+        client_id=asked.client.client_id,
+        redirect_uri=asked.target.redirect_uri,
+        code_challenge=asked.code_challenge,
+        nonce=asked.nonce,
+        expires_at=now + provider.lifetimes.code,
+    )
+    await create_authorization(conn, authorization)
+    await create_code(conn, code, record)
+    return deliver(request, asked.target, (("code", code),))
+
+
+async def _establish(request: Request, conn: Connection, standing: Standing) -> tuple[Session, str]:
+    """The session with what was just proved, under a new secret (ASVS 7.2.4); another user's session ends."""
+    user, session = standing.user, standing.session
+    assert user is not None
+    if session is not None and session.sub != user.sub:
+        await end_session(conn, session.id, now=moment(request))
+        session = None
+    if session is not None and (raised := await raise_session(request, conn, session, standing)) is not None:
+        return raised
+    provider, secret = provider_of(request), token(provider_of(request).entropy)
+    created = await create_session(
+        conn,
+        identifier(provider.entropy),
+        secret,
+        user.sub,
+        standing.evidence,
+        now=moment(request),
+        life=provider.lifetimes.session,
+    )
+    return created, secret
+
+
+async def raise_session(
+    request: Request, conn: Connection, session: Session, standing: Standing
+) -> tuple[Session, str] | None:
+    """The same session with more shown, under a new secret; None if it has ended meanwhile."""
+    secret = token(provider_of(request).entropy)
+    evidence = merge(session.evidence, standing.evidence)
+    raised = await rotate_session(conn, session.id, secret, evidence, now=moment(request))
+    return None if raised is None else (raised, secret)
+
+
+def bind(response: Response, provider: Provider, browser: str) -> Response:
+    """The response, with the secret to which interactions are bound."""
+    cookies.write(response, provider, "browser", browser)
+    return response

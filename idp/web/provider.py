@@ -1,0 +1,53 @@
+"""What every handler may use: made once at the start, and frozen."""
+
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from starlette.requests import Request
+
+from idp.authn.methods import Tools
+from idp.base.clock import Clock
+from idp.base.entropy import Entropy
+from idp.keys.keyring import KeyRing
+from idp.oauth.issue import Lifetimes
+from idp.store.database import Pool
+from idp.web.pages import Pages
+
+
+@dataclass(frozen=True, slots=True)
+class Provider:
+    """This installation at work."""
+
+    issuer: str
+    operator: str
+    pool: Pool = field(repr=False)
+    keys: KeyRing = field(repr=False)
+    pages: Pages = field(repr=False)
+    tools: Tools = field(repr=False)
+    clock: Clock
+    entropy: Entropy
+    lifetimes: Lifetimes
+
+    @property
+    def is_secure(self) -> bool:
+        """Whether the issuer is on https, so that cookies may be bound to it."""
+        return self.issuer.startswith("https://")
+
+    @property
+    def token_endpoint(self) -> str:
+        """The address that a client assertion may name as its audience."""
+        return f"{self.issuer}/oauth/token"
+
+
+def provider_of(request: Request) -> Provider:
+    """The provider that serves this request."""
+    found: Provider = request.app.state.provider
+    return found
+
+
+def moment(request: Request) -> datetime:
+    """The time of this request: asked of the clock once, the same for all that it does."""
+    if not hasattr(request.state, "now"):
+        request.state.now = provider_of(request).clock()
+    now: datetime = request.state.now
+    return now

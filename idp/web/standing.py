@@ -1,0 +1,123 @@
+"""Where an interaction stands: all that is known of it, gathered once, and what the user must do next."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from idp.authn.assurance import assess
+from idp.authn.freshness import merge, recent, usable
+from idp.authn.methods import authenticators
+from idp.authn.policy import Outlook, Requirement, outlook, required
+from idp.base.jose import InvalidToken, Kind, verify
+from idp.model.assurance import Evidence
+from idp.model.credential import Authenticator
+from idp.model.interaction import Interaction
+from idp.model.session import Session
+from idp.model.user import User
+from idp.oauth.errors import AuthorizationError, InvalidRequest, PageError
+from idp.oauth.prompts import Need, Situation, next_need
+from idp.oauth.request import AuthorizationRequest, check
+from idp.store.clients import find_client
+from idp.store.consents import find_consent
+from idp.store.database import Connection
+from idp.store.users import find_user
+from idp.web.provider import Provider
+
+ID_TOKEN_HINT = Kind(typ=frozenset({"jwt"}), required=frozenset({"iss", "sub", "aud"}), expired=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An authorization request or a visit of the user's own, with everything that decides what comes next."""
+
+    request: AuthorizationRequest | None
+    session: Session | None
+    user: User | None
+    evidence: tuple[Evidence, ...]
+    authenticators: tuple[Authenticator, ...]
+    requirement: Requirement
+    outlook: Outlook
+    account_met: bool
+    need: Need | None
+
+
+async def load_request(conn: Connection, parameters: dict[str, str]) -> AuthorizationRequest:
+    """The checked authorization request; raises PageError or AuthorizationError."""
+    client_id = parameters.get("client_id", "")
+    client = await find_client(conn, client_id)
+    if client is None or client.disabled_at is not None:
+        raise PageError("client_unknown", client_id=client_id[:64])
+    return check(parameters, client)
+
+
+def hinted_subject(provider: Provider, request: AuthorizationRequest, now: datetime) -> str | None:
+    """Whom the ID token hint names; an expired one still counts (OpenID Connect Core §3.1.2.1)."""
+    if request.id_token_hint is None:
+        return None
+    try:
+        token = verify(
+            request.id_token_hint,
+            ID_TOKEN_HINT,
+            keys=provider.keys.ring.verifiers,
+            issuer=provider.issuer,
+            audience=frozenset({request.client.client_id}),
+            now=now,
+        )
+    except InvalidToken as fault:
+        error = InvalidRequest("The id_token_hint is not valid.", detail=str(fault))
+        raise AuthorizationError(request.target, error) from fault
+    return str(token.claims["sub"])
+
+
+async def stand(
+    provider: Provider,
+    conn: Connection,
+    *,
+    request: AuthorizationRequest | None,
+    session: Session | None,
+    interaction: Interaction | None,
+    now: datetime,
+) -> Standing:
+    """Gather the standing of a request, within its interaction once it has one."""
+    sub = (interaction and interaction.sub) or (session and session.sub)
+    user = await find_user(conn, sub) if sub else None
+    if user is not None and user.disabled_at is not None:
+        user = None
+    asked_at = interaction.created_at if interaction else now
+    shown = session.evidence if session and user and session.sub == user.sub else ()
+    if request is not None:
+        shown = usable(shown, asked_at=asked_at, login="login" in request.prompt, max_age=request.max_age)
+    elif interaction is not None and interaction.fresh:
+        shown = recent(shown, now=asked_at)
+    evidence = merge(shown, interaction.evidence if interaction and user else ())
+    owned = await authenticators(conn, user) if user else ()
+    account = required(requested=None, client_min=None, authenticators=owned)
+    wanted = required(
+        requested=request.acr if request else None,
+        client_min=request.client.min_acr if request else None,
+        authenticators=owned,
+    )
+    account_met = outlook(account, evidence, owned, now).met
+    ahead = outlook(wanted, evidence, owned, now)
+    need = None
+    if request is not None:
+        need = next_need(
+            Situation(
+                request=request,
+                sub=user.sub if user else None,
+                # Short of what the account itself asks, nobody is signed in yet (A-29).
+                signed_in=bool(evidence) and (account_met or interaction is not None),
+                met=ahead.met,
+                reachable=ahead.reachable,
+                hinted=hinted_subject(provider, request, now),
+                chosen=interaction is not None and interaction.chosen,
+                remembered=await find_consent(conn, user.sub, request.client.client_id) if user else frozenset(),
+                approved=None if not interaction or interaction.approved is None else frozenset(interaction.approved),
+            )
+        )
+    return Standing(request, session, user, evidence, owned, wanted, ahead, account_met, need)
+
+
+def assurance_of(standing: Standing) -> str | None:
+    """The acr that the evidence amounts to so far, if any."""
+    found = assess(standing.evidence)
+    return found.acr if found else None

@@ -16,6 +16,8 @@ from idp.store.embedded import EmbeddedPostgres
 from idp.store.migrations import migrate
 from tests.doubles import FrozenClock, SeededEntropy
 
+pytest_plugins = ["tests.browser"]
+
 _TEMPLATE = "template_idp"
 _NUMBERS = itertools.count()
 

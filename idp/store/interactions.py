@@ -74,7 +74,9 @@ async def find_interaction(conn: Connection, interaction_id: str, browser: str, 
     return None if row is None else _interaction(row)
 
 
-async def record_proof(conn: Connection, interaction_id: str, sub: str, evidence: Iterable[Evidence]) -> Interaction:
+async def record_proof(
+    conn: Connection, interaction_id: str, sub: str | None, evidence: Iterable[Evidence]
+) -> Interaction:
     """Keep what this login has proved so far."""
     row = await conn.fetchrow(
         f"UPDATE interactions SET sub = $2, evidence = $3 WHERE id = $1 RETURNING {COLUMNS}",

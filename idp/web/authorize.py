@@ -27,9 +27,7 @@ async def authorize(request: Request) -> Response:
     async with transaction(provider.pool) as conn:
         asked = await load_request(conn, parameters)
         session = await current_session(request, conn)
-        standing = await stand(
-            provider, conn, request=asked, session=session, interaction=None, now=moment(request)
-        )
+        standing = await stand(provider, conn, request=asked, session=session, interaction=None, now=moment(request))
         if standing.need is None:
             return await answer(request, conn, asked, standing, None)
         if "none" in asked.prompt:

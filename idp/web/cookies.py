@@ -26,6 +26,4 @@ def write(response: Response, provider: Provider, name: str, value: str) -> None
 
 def clear(response: Response, provider: Provider, name: str) -> None:
     """Take the cookie away."""
-    response.delete_cookie(
-        _name(provider, name), path="/", httponly=True, samesite="lax", secure=provider.is_secure
-    )
+    response.delete_cookie(_name(provider, name), path="/", httponly=True, samesite="lax", secure=provider.is_secure)

@@ -1,7 +1,6 @@
 """From one step of an interaction to the next, and from the last one back to the client."""
 
 from dataclasses import dataclass
-from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -9,6 +8,7 @@ from starlette.responses import Response
 from idp.authn.assurance import assess
 from idp.authn.freshness import merge
 from idp.base.entropy import identifier, token
+from idp.model.assurance import Evidence
 from idp.model.authorization import Authorization, AuthorizationCode
 from idp.model.interaction import Interaction
 from idp.model.session import Session
@@ -167,7 +167,7 @@ async def _establish(request: Request, conn: Connection, standing: Standing) -> 
     if session is not None and session.sub != user.sub:
         await end_session(conn, session.id, now=moment(request))
         session = None
-    if session is not None and (raised := await raise_session(request, conn, session, standing)) is not None:
+    if session is not None and (raised := await raise_session(request, conn, session, standing.evidence)) is not None:
         return raised
     provider, secret = provider_of(request), token(provider_of(request).entropy)
     created = await create_session(
@@ -183,11 +183,11 @@ async def _establish(request: Request, conn: Connection, standing: Standing) -> 
 
 
 async def raise_session(
-    request: Request, conn: Connection, session: Session, standing: Standing
+    request: Request, conn: Connection, session: Session, shown: tuple[Evidence, ...]
 ) -> tuple[Session, str] | None:
     """The same session with more shown, under a new secret; None if it has ended meanwhile."""
     secret = token(provider_of(request).entropy)
-    evidence = merge(session.evidence, standing.evidence)
+    evidence = merge(session.evidence, shown)
     raised = await rotate_session(conn, session.id, secret, evidence, now=moment(request))
     return None if raised is None else (raised, secret)
 

@@ -39,9 +39,7 @@ async def token(request: Request) -> Response:
     provider, form = provider_of(request), await read_form(request)
     async with transaction(provider.pool) as conn:
         client = await authenticated(request, conn, form)
-        outcome = await redeem(
-            TokenRequest(conn, client, form, provider.lifetimes, provider.entropy, moment(request))
-        )
+        outcome = await redeem(TokenRequest(conn, client, form, provider.lifetimes, provider.entropy, moment(request)))
     if isinstance(outcome, OAuthError):
         raise outcome
     return JSONResponse(await _signed(provider, outcome, request), headers=NO_STORE)

@@ -27,9 +27,7 @@ async def userinfo(request: Request) -> Response:
         if token is None or token.authorization is None:
             raise BearerError("invalid_token", "The access token is not valid, or not valid any more.")
         if "openid" not in token.scope:
-            raise BearerError(
-                "insufficient_scope", "The scope openid is required.", status=403, scope="openid"
-            )
+            raise BearerError("insufficient_scope", "The scope openid is required.", status=403, scope="openid")
         user = await get_user(conn, token.authorization.sub)
     requested = token.authorization.claims.get("userinfo", ())
     return JSONResponse(claims_for_userinfo(user, token.scope, requested))

@@ -1,0 +1,64 @@
+"""``/consent``: whether an app may have what it asks for."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.model.user import User
+from idp.oauth.errors import AccessDenied, AuthorizationError
+from idp.store.consents import record_consent
+from idp.store.database import transaction
+from idp.store.interactions import record_approval
+from idp.web.answers import allow_form_target, page, see_other
+from idp.web.flow import proceed, resume, revisit
+from idp.web.forms import read_page_form
+from idp.web.pages import ConsentPage, Person, ScopeLine
+from idp.web.provider import moment, provider_of
+from idp.web.slip import needed, slip_of
+
+
+async def show(request: Request) -> Response:
+    """What the app would be able to do, with the real values."""
+    async with transaction(provider_of(request).pool) as conn:
+        visit = await resume(request, conn)
+        standing, asked = visit.standing, needed(visit.standing.request)
+        if standing.need is None or standing.need.prompt != "consent":
+            return await proceed(request, conn, visit)
+    user, here = needed(standing.user), f"interaction={visit.interaction.id}"
+    lines = tuple(_line(scope, user) for scope in asked.scope_to_approve)
+    allow_form_target(request, asked)
+    content = ConsentPage(
+        slip_of(standing), f"/consent?{here}", Person(user.username), lines, f"/login/other-account?{here}"
+    )
+    return page(request, content)
+
+
+async def submit(request: Request) -> Response:
+    """Keep the decision; only ``allow`` allows, and only what the request asks for (A-73)."""
+    form = await read_page_form(request)
+    async with transaction(provider_of(request).pool) as conn:
+        visit = await resume(request, conn)
+        standing, asked = visit.standing, needed(visit.standing.request)
+        if standing.need is None or standing.need.prompt != "consent":
+            return see_other(f"/login?interaction={visit.interaction.id}")
+        if form.get("decision") == "deny":
+            raise AuthorizationError(asked.target, AccessDenied("The user did not allow the request."))
+        if form.get("decision") != "allow":
+            return see_other(f"/consent?interaction={visit.interaction.id}")
+        user = needed(standing.user)
+        scope = asked.scope_to_approve
+        await record_consent(conn, user.sub, asked.client.client_id, scope, now=moment(request))
+        interaction = await record_approval(conn, visit.interaction.id, scope)
+        return await proceed(request, conn, await revisit(request, conn, interaction))
+
+
+def _line(scope: str, user: User) -> ScopeLine:
+    name = user.profile.get("name", "")
+    known = {
+        "openid": ScopeLine("user", "Know that it is you", "A number that stands for you"),
+        "profile": ScopeLine("user", "See your name", f"{name}, user name {user.username}".lstrip(", ")),
+        "email": ScopeLine("mail", "See your e-mail address", user.email or "You have none here yet"),
+        "phone": ScopeLine("phone", "See your phone number", user.phone or "You have none here yet"),
+        "address": ScopeLine("user", "See your postal address", "As far as it is known here"),
+        "offline_access": ScopeLine("clock", "Stay connected", "Also while you are not using it"),
+    }
+    return known.get(scope) or ScopeLine("apps", "Use one of its services for you", scope)

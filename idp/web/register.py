@@ -1,0 +1,87 @@
+"""``/register``: a new account, which signs in at once."""
+
+from urllib.parse import urlsplit
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.authn.accounts import Registration, registration
+from idp.base.entropy import identifier
+from idp.model.assurance import Evidence
+from idp.model.user import User
+from idp.store import users
+from idp.store.database import Connection, transaction
+from idp.store.interactions import record_choice, record_proof
+from idp.web.answers import allow_form_target, page, see_other
+from idp.web.flow import Visit, begin, bind, proceed, resume, revisit
+from idp.web.forms import read_page_form
+from idp.web.pages import Fault, RegisterPage
+from idp.web.provider import moment, provider_of
+from idp.web.slip import slip_of
+
+SHORTEST = 15
+
+
+async def show(request: Request) -> Response:
+    """The empty form."""
+    provider = provider_of(request)
+    async with transaction(provider.pool) as conn:
+        if "interaction" not in request.query_params:
+            interaction, browser = await begin(request, conn)
+            return bind(see_other(f"/register?interaction={interaction.id}"), provider, browser)
+        return _page(request, await resume(request, conn), {}, ())
+
+
+async def submit(request: Request) -> Response:
+    """Make the account and go on as its owner, or show what is wrong with the form."""
+    form, provider = await read_page_form(request), provider_of(request)
+    context = (provider.operator, urlsplit(provider.issuer).hostname or "")
+    wanted = registration(form, context=context, shortest=SHORTEST)
+    async with transaction(provider.pool) as conn:
+        visit = await resume(request, conn)
+        if not isinstance(wanted, Registration):
+            return _page(request, visit, form, tuple(_fault(field, cause) for field, cause in wanted))
+        try:
+            user = await _create(request, conn, wanted)
+        except users.UsernameTaken:
+            return _page(request, visit, form, (_fault("username", "username_taken"),))
+        await record_choice(conn, visit.interaction.id)
+        evidence = (Evidence("password", moment(request)),)
+        interaction = await record_proof(conn, visit.interaction.id, user.sub, evidence)
+        return await proceed(request, conn, await revisit(request, conn, interaction))
+
+
+async def _create(request: Request, conn: Connection, wanted: Registration) -> User:
+    provider, now = provider_of(request), moment(request)
+    user = User(
+        sub=identifier(provider.entropy),
+        username=wanted.username,
+        created_at=now,
+        updated_at=now,
+        email=wanted.email.shown if wanted.email else None,
+        phone=wanted.phone,
+        password_hash=await provider.tools.hasher.hash(wanted.password),
+        password_changed_at=now,
+    )
+    canonical = wanted.email.canonical if wanted.email else None
+    return await users.create(conn, user, username_canonical=wanted.username_canonical, email_canonical=canonical)
+
+
+def _fault(field: str, cause: str) -> Fault:
+    return Fault.of(cause, field, minimum=SHORTEST)
+
+
+def _page(request: Request, visit: Visit, form: dict[str, str], faults: tuple[Fault, ...]) -> Response:
+    allow_form_target(request, visit.standing.request)
+    here = f"interaction={visit.interaction.id}"
+    content = RegisterPage(
+        slip_of(visit.standing),
+        f"/register?{here}",
+        username=form.get("username", "")[:128],
+        email=form.get("email", "")[:320],
+        phone=form.get("phone", "")[:64],
+        faults=faults,
+        sign_in_url=f"/login?{here}",
+        minimum=SHORTEST,
+    )
+    return page(request, content, status=400 if faults else 200)

@@ -1,0 +1,47 @@
+"""Who asks, and why: the head of every page of a flow."""
+
+from typing import TypeVar
+from urllib.parse import urlsplit
+
+from idp.oauth.errors import PageError
+from idp.oauth.request import AuthorizationRequest
+from idp.web.pages import Client, Slip, Why
+from idp.web.standing import Standing
+
+T = TypeVar("T")
+
+LEVELS = {"mfa": "two steps", "phr": "sign-in that cannot be phished", "phrh": "device-bound key"}
+
+
+def needed(value: T | None) -> T:
+    """The value; where there is none, the step is out of order and the interaction of no use."""
+    if value is None:
+        raise PageError("interaction_gone")
+    return value
+
+
+def client_of(asked: AuthorizationRequest | None) -> Client | None:
+    """The app that asks, and the host to which the user returns."""
+    if asked is None:
+        return None
+    parts = urlsplit(asked.target.redirect_uri)
+    host = parts.netloc or f"{parts.scheme}:"
+    client = asked.client
+    return Client(client.client_name, host, policy_uri=client.policy_uri, tos_uri=client.tos_uri)
+
+
+def slip_of(standing: Standing) -> Slip:
+    """The slip, with the reason for a step-up once somebody has begun to sign in."""
+    why = _why(standing) if standing.user is not None and standing.evidence and not standing.outlook.met else None
+    return Slip(client_of(standing.request), why)
+
+
+def _why(standing: Standing) -> Why | None:
+    if not standing.requirement.reasons:
+        return None
+    reason = standing.requirement.reasons[0]
+    level = LEVELS[reason.acr]
+    article = "" if level.startswith("two") else "a "
+    if reason.kind == "account" or standing.request is None:
+        return Why(f"Your account asks for {article}", level, " to keep others out.")
+    return Why(f"{standing.request.client.client_name} asks for {article}", level, " before you go on.")

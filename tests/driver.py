@@ -1,0 +1,170 @@
+"""Drivers that speak the protocol: a provider in this process, a browser of plain forms, and a relying party."""
+
+import base64
+import hashlib
+import json
+import re
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from html import unescape
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlsplit
+
+import httpx2
+import pyotp
+from starlette.applications import Starlette
+
+from idp.app import build
+from idp.base.digest import sha256
+from idp.model.client import Client
+from idp.settings import load_settings
+from idp.store import clients
+from idp.store.database import transaction
+from tests.doubles import FrozenClock, SeededEntropy
+
+ISSUER = "http://localhost:8000"
+CALLBACK = "https://rp.test/cb"
+PASSWORD = "correct horse battery staple"
+VERIFIER = "dBjftJeZ4CVP-mB92K27uhbUJU1p1r_wW1gFWFOEjXk"
+CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest()).rstrip(b"=").decode()
+
+
+@dataclass
+class Rig:
+    """A provider at work in this process, its clock, and the clients registered with it."""
+
+    app: Starlette
+    clock: FrozenClock
+    secret: str = "s" * 43
+
+    def browser(self) -> "Browser":
+        """A new browser with an empty cookie jar."""
+        return Browser(httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url=ISSUER))
+
+    async def add_client(self, client_id: str = "web", **changes: Any) -> Client:
+        """Register a client that authenticates by ``secret``."""
+        metadata: dict[str, Any] = {
+            "client_id": client_id,
+            "client_name": "Example Bank",
+            "token_endpoint_auth_method": "client_secret_basic",
+            "created_at": self.clock(),
+            "secret_hash": sha256(self.secret),
+            "redirect_uris": (CALLBACK,),
+            "post_logout_redirect_uris": ("https://rp.test/",),
+            "grant_types": ("authorization_code", "refresh_token", "client_credentials"),
+            "scope": ("openid", "profile", "email", "phone", "offline_access", "api"),
+        }
+        client = Client(**{**metadata, **changes})
+        async with transaction(self.app.state.provider.pool) as conn:
+            await clients.create(conn, client)
+        return client
+
+
+@asynccontextmanager
+async def running(database: str, directory: Path) -> AsyncIterator[Rig]:
+    """A provider on this database, with small keys so that it starts at once."""
+    settings = load_settings(
+        {
+            "IDP_ISSUER": ISSUER,
+            "IDP_DATABASE_URL": database,
+            "IDP_RSA_BITS": "2048",
+            "IDP_KEYS_DIR": str(directory / "keys"),
+            "IDP_DATA_DIR": str(directory / "data"),
+        }
+    )
+    clock = FrozenClock()
+    app = build(settings, clock=clock, entropy=SeededEntropy())
+    async with app.router.lifespan_context(app):
+        yield Rig(app, clock)
+
+
+@dataclass
+class Browser:
+    """Follows redirects within the provider and submits the forms of its pages."""
+
+    http: httpx2.AsyncClient
+    page: httpx2.Response | None = field(default=None)
+
+    async def get(self, url: str) -> httpx2.Response:
+        """Open an address and follow it while it stays with us."""
+        return await self._follow(await self.http.get(url))
+
+    async def submit(self, **fields: str) -> httpx2.Response:
+        """Submit the first form of the page with these fields."""
+        assert self.page is not None
+        action = re.search(r'<form method="post"\s+action="([^"]+)"', self.page.text)
+        assert action, self.page.text
+        return await self.post(unescape(action[1]), fields)
+
+    async def post(self, url: str, fields: dict[str, str]) -> httpx2.Response:
+        """Submit these fields to an address of ours."""
+        return await self._follow(await self.http.post(url, data=fields))
+
+    async def _follow(self, response: httpx2.Response) -> httpx2.Response:
+        while response.is_redirect and urlsplit(response.headers["location"]).netloc in {"", "localhost:8000"}:
+            response = await self.http.get(response.headers["location"])
+        self.page = response
+        return response
+
+    async def register(self, username: str = "alice") -> httpx2.Response:
+        """Make an account, and be signed in to it."""
+        if self.page is None or "/register" not in str(self.page.url):
+            await self.get("/register")
+        return await self.submit(username=username, password=PASSWORD, email="", phone="")
+
+    async def add_totp(self, rig: Rig) -> str:
+        """Enrol an authenticator app, and return its seed."""
+        page = await self.get("/account/authenticators/add-totp")
+        uri = unescape(re.search(r'href="(otpauth://[^"]+)"', page.text)[1])  # type: ignore[index]
+        secret = parse_qs(urlsplit(uri).query)["secret"][0]
+        await self.submit(code=code_of(secret, rig))
+        return secret
+
+
+def code_of(secret: str, rig: Rig) -> str:
+    """The code that an authenticator app shows now."""
+    return str(pyotp.TOTP(secret).at(rig.clock()))
+
+
+def authorization(**changes: str | None) -> str:
+    """The address of an authorization request of the client ``web``."""
+    parameters = {
+        "response_type": "code",
+        "client_id": "web",
+        "redirect_uri": CALLBACK,
+        "scope": "openid",
+        "state": "af0ifjsldkj",
+        "nonce": "n-0S6_WzA2Mj",
+        "code_challenge": CHALLENGE,
+        "code_challenge_method": "S256",
+    }
+    given = {name: value for name, value in {**parameters, **changes}.items() if value is not None}
+    return "/oauth/authorize?" + str(httpx2.QueryParams(given))
+
+
+def response_of(answer: httpx2.Response) -> dict[str, str]:
+    """The parameters of the authorization response in the redirect to the client."""
+    assert answer.status_code == 303, (answer.status_code, answer.text)
+    location = answer.headers["location"]
+    assert location.startswith(CALLBACK), location
+    return {name: values[0] for name, values in parse_qs(urlsplit(location).query).items()}
+
+
+async def exchange(rig: Rig, code: str, **changes: str) -> httpx2.Response:
+    """Redeem a code as the client ``web``."""
+    form = {"grant_type": "authorization_code", "code": code, "redirect_uri": CALLBACK, "code_verifier": VERIFIER}
+    return await call(rig, "/oauth/token", {**form, **changes})
+
+
+async def call(rig: Rig, path: str, form: dict[str, str]) -> httpx2.Response:
+    """Post a form as the client ``web``, by client_secret_basic."""
+    async with rig.browser().http as http:
+        return await http.post(path, data=form, auth=("web", rig.secret))
+
+
+def claims_of(token: str) -> dict[str, Any]:
+    """The claims in a JWT, unverified."""
+    payload = token.split(".")[1]
+    return dict(json.loads(base64.urlsafe_b64decode(payload + "=" * (-len(payload) % 4))))

@@ -21,10 +21,11 @@ from idp.model.user import User
 from idp.oauth.errors import PageError
 from idp.store import totp_credentials, webauthn_credentials
 from idp.store.database import Connection, transaction
+from idp.store.interactions import find_interaction
 from idp.store.sessions import consume_challenge, record_challenge
 from idp.store.users import get_user
 from idp.web import cookies
-from idp.web.answers import page, see_other
+from idp.web.answers import allow_form_target, page, see_other
 from idp.web.flow import begin, bind, current_session, raise_session
 from idp.web.forms import read_page_form
 from idp.web.pages import (
@@ -42,6 +43,7 @@ from idp.web.pages import (
     RenamePage,
 )
 from idp.web.provider import moment, provider_of
+from idp.web.standing import load_request
 
 HOME = "/account/authenticators"
 
@@ -162,6 +164,17 @@ def _return_to(request: Request) -> str:
     return local_path(request.query_params.get("return_to"), HOME)
 
 
+async def _allow_return(request: Request, conn: Connection) -> None:
+    """Let the form of this page end at the client whose request waits for what is added here."""
+    path, _, interaction_id = _return_to(request).partition("?interaction=")
+    browser = cookies.read(request, provider_of(request), "browser")
+    if path != "/login" or browser is None:
+        return
+    waiting = await find_interaction(conn, interaction_id, browser, now=moment(request))
+    if waiting is not None and waiting.parameters is not None:
+        allow_form_target(request, await load_request(conn, dict(waiting.parameters)))
+
+
 def _with_return(request: Request, path: str) -> str:
     return f"{path}?{request.url.query}" if "return_to" in request.query_params else path
 
@@ -199,6 +212,7 @@ async def _totp_page(request: Request, conn: Connection, owner: Owner, fault: Fa
     enrolment = shown or await totp.begin_enrolment(conn, owner.user, tools, now)
     if isinstance(enrolment, Refusal):
         return see_other(HOME)
+    await _allow_return(request, conn)
     content = AddTotpPage(
         _with_return(request, f"{HOME}/add-totp"),
         Markup(enrolment.svg),  # noqa: S704 - drawn by segno, with nothing typed by anybody in it as text
@@ -249,6 +263,7 @@ async def _passkey_page(request: Request, conn: Connection, owner: Owner, fault:
     await record_challenge(conn, owner.session.id, challenge, now=moment(request))
     existing = await webauthn_credentials.list_of(conn, owner.user.sub)
     options = webauthn.registration_options(owner.user, existing, challenge, provider.tools.relying_party)
+    await _allow_return(request, conn)
     content = AddPasskeyPage(
         _with_return(request, f"{HOME}/add-passkey"), json.dumps(options), fault, cancel_url=_return_to(request)
     )

@@ -223,6 +223,7 @@ async def another_way(request: Request) -> Response:
     ways = tuple(_choice(way, enough=True) for way in _one_each(standing.outlook.ways))
     weak = tuple(_choice(way, enough=False) for way in _one_each(standing.outlook.weak))
     person = Person(standing.user.username)
+    allow_form_target(request, standing.request)
     content = AnotherWayPage(slip_of(standing), f"/login/another-way?{here}", person, (*ways, *weak))
     return page(request, content)
 

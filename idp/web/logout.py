@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.base.jose import InvalidToken, verify
-from idp.base.uri import with_parameters
+from idp.base.uri import origin, with_parameters
 from idp.model.client import Client
 from idp.oauth.errors import InvalidRequest, PageError
 from idp.store.clients import find_client
@@ -50,6 +50,8 @@ async def logout(request: Request) -> Response:
     fields = tuple(
         (name, given[name]) for name in ("post_logout_redirect_uri", "state", "id_token_hint") if name in given
     )
+    if asked.location:
+        request.state.form_target = origin(asked.location)
     return page(request, SignOutPage("/logout", Person(user.username), None, fields))
 
 

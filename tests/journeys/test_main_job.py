@@ -1,0 +1,156 @@
+"""The main job in a real browser: `idp dev`, its demo application, an authenticator app and a passkey."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+
+import pyotp
+import pytest
+from playwright.async_api import Page, expect
+
+from tests.cli.test_serve import ROOT, eventually, free_port
+
+pytestmark = pytest.mark.browser
+PASSWORD = "correct horse battery staple"
+
+
+@pytest.fixture
+def site(scratch: Path) -> Iterator[tuple[str, str]]:
+    """A whole installation for development: the addresses of the provider and of the demo application."""
+    port, demo_port = free_port(), free_port()
+    home = scratch / f"main-job-{port}"
+    home.mkdir(mode=0o711)
+    environ = {
+        **os.environ,
+        "IDP_DATA_DIR": str(home / "data"),
+        "IDP_KEYS_DIR": str(home / "keys"),
+        "IDP_RSA_BITS": "2048",
+    }
+    command = [sys.executable, "-m", "idp", "dev", f"--port={port}", f"--demo-port={demo_port}"]
+    log = home / "log"
+    with log.open("wb") as opened:
+        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=opened, stderr=opened)
+    try:
+        eventually(lambda: f"Open http://localhost:{demo_port} " in log.read_text(), "it starts", within=60)
+        yield f"http://localhost:{port}", f"http://localhost:{demo_port}"
+    finally:
+        process.send_signal(signal.SIGINT)
+        process.wait(30)
+
+
+Touch = Callable[[bool], Awaitable[object]]
+
+
+async def virtual_authenticator(page: Page) -> Touch:
+    """A platform authenticator with resident keys that verifies its user, and a switch for its being touched."""
+    devtools = await page.context.new_cdp_session(page)
+    await devtools.send("WebAuthn.enable")
+    added = await devtools.send(
+        "WebAuthn.addVirtualAuthenticator",
+        {
+            "options": {
+                "protocol": "ctap2",
+                "transport": "internal",
+                "hasResidentKey": True,
+                "hasUserVerification": True,
+                "isUserVerified": True,
+                "automaticPresenceSimulation": True,
+            }
+        },
+    )
+
+    def touch(enabled: bool) -> Awaitable[object]:
+        change = {"authenticatorId": added["authenticatorId"], "enabled": enabled}
+        return devtools.send("WebAuthn.setAutomaticPresenceSimulation", change)
+
+    return touch
+
+
+async def register(page: Page, provider: str) -> None:
+    await page.goto(f"{provider}/register")
+    await page.fill("#username", "alice")
+    await page.fill("#password", PASSWORD)
+    await page.click("button.main")
+    await page.wait_for_url(f"{provider}/account")
+
+
+async def sign_in(page: Page) -> None:
+    await page.fill("#username", "alice")
+    await page.fill("#password", PASSWORD)
+    await page.click("form[data-method=password] button.main")
+
+
+async def test_register_totp_sign_in_step_up_and_out(page: Page, site: tuple[str, str]) -> None:
+    provider, demo = site
+    touch = await virtual_authenticator(page)
+    await register(page, provider)
+
+    await page.goto(f"{provider}/account/authenticators")
+    await page.click("#add-totp")
+    totp = pyotp.TOTP((await page.inner_text("#totp-secret")).strip())
+    # The step before the present one is good too: so the present one is left for the sign-in.
+    await page.fill("#code", totp.at(int(time.time()) - 30))
+    await page.click("button.main")
+    await page.wait_for_url(f"{provider}/account/authenticators")
+    # A passkey for later: the app just shown is fresh enough to change authenticators.
+    await page.click("#add-passkey")
+    await page.click("#add-passkey")
+    await page.wait_for_url(f"{provider}/account/authenticators")
+    await page.goto(f"{provider}/account")
+    await page.click("#sign-out")
+    await expect(page.locator("h1")).to_have_text("You are signed out")
+
+    # Else the browser's autofill would sign in with the passkey at once.
+    await touch(False)
+    await page.goto(demo)
+    await page.click("#sign-in")
+    await sign_in(page)
+    # The account has both; the way used last comes first, so choose the app.
+    await page.click("#use-another-way")
+    await page.click("button[data-method=totp]")
+    await page.fill("#code", totp.now())
+    await page.click("button.main")
+    await page.click("button[name=decision][value=allow]")
+    await page.wait_for_selector("#claims")
+    assert (await page.inner_text("[data-claim=acr]")).strip() == "mfa"
+    amr = await page.inner_text("[data-claim=amr]")
+    assert "pwd" in amr
+    assert "otp" in amr
+
+    await page.click("#transfer")
+    await expect(page.locator("#why")).to_contain_text("sign-in that cannot be phished")
+    await touch(True)
+    await page.click("#use-passkey")
+    await page.wait_for_selector("#transferred")
+    assert (await page.inner_text("[data-claim=acr]")).strip() == "phr"
+    await page.click("#sign-out")
+    await page.wait_for_selector("#sign-in")
+    await page.goto(f"{provider}/account")
+    assert "/login" in page.url
+
+
+async def test_a_passkey_alone_is_phishing_resistant(page: Page, site: tuple[str, str]) -> None:
+    provider, demo = site
+    await virtual_authenticator(page)
+    await register(page, provider)
+    await page.goto(f"{provider}/account/authenticators")
+    await page.click("#add-passkey")
+    await page.click("#add-passkey")
+    await page.wait_for_url(f"{provider}/account/authenticators")
+    await page.goto(f"{provider}/account")
+    await page.click("#sign-out")
+    await page.goto(demo)
+    await page.click("#sign-in")
+    # The browser's autofill may already have used it: the button is for where it has not.
+    await asyncio.sleep(1)
+    if await page.locator("#use-passkey").count():
+        await page.click("#use-passkey")
+    await page.click("button[name=decision][value=allow]")
+    await page.wait_for_selector("#claims")
+    assert (await page.inner_text("[data-claim=acr]")).strip() == "phr"
+    assert "pwd" not in await page.inner_text("[data-claim=amr]")

@@ -1,5 +1,7 @@
 """The one meeting place: settings become a pool, keys and a clock, and these become routes."""
 
+import asyncio
+import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -9,6 +11,7 @@ from starlette.applications import Starlette
 from starlette.middleware import Middleware
 
 from idp.authn.methods import RelyingParty, Tools
+from idp.authn.methods.totp import ENROLMENT_LIFE
 from idp.base.clock import Clock, system_clock
 from idp.base.digest import PasswordHasher
 from idp.base.entropy import Entropy, system_entropy
@@ -18,12 +21,17 @@ from idp.keys.keyring import KeyRing
 from idp.keys.schedule import Policy
 from idp.oauth.issue import Lifetimes
 from idp.settings import Settings, load_settings
-from idp.store.database import open_pool
+from idp.store.database import Unavailable, open_pool, transaction
+from idp.store.expiry import delete_expired
 from idp.web.errors import HANDLERS
 from idp.web.middleware import SecureHeaders
 from idp.web.pages import Pages
 from idp.web.provider import Provider
 from idp.web.routes import ROUTES
+
+TIDY_SECONDS = 600.0
+
+_LOG = logging.getLogger(__name__)
 
 
 def build(settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = system_entropy) -> Starlette:
@@ -33,7 +41,9 @@ def build(settings: Settings, *, clock: Clock = system_clock, entropy: Entropy =
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
         async with _provider(settings, clock, entropy) as provider:
             app.state.provider = provider
+            tidying = asyncio.create_task(_tidy(provider))
             yield
+            tidying.cancel()
 
     return Starlette(
         routes=list(ROUTES),
@@ -74,6 +84,17 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy) -> Async
     finally:
         hasher.close()
         await pool.close()
+
+
+async def _tidy(provider: Provider) -> None:
+    """Forget what has expired, now and then, for ever; any process may do it."""
+    while True:
+        await asyncio.sleep(TIDY_SECONDS)
+        try:
+            async with transaction(provider.pool) as conn:
+                await delete_expired(conn, now=provider.clock(), enrolment_life=ENROLMENT_LIFE)
+        except Unavailable as error:
+            _LOG.warning("the clean-up has to wait: %s", error)
 
 
 def _policy(settings: Settings) -> Policy:

@@ -20,12 +20,26 @@ pytest_plugins = ["tests.browser"]
 
 _TEMPLATE = "template_idp"
 _NUMBERS = itertools.count()
+_SCRATCH = "IDP_TEST_SCRATCH"
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make one directory for the whole run: a worker that `-x` kills cannot clear up after itself."""
+    if not hasattr(config, "workerinput"):
+        os.environ[_SCRATCH] = tempfile.mkdtemp(prefix="idp-")
+        Path(os.environ[_SCRATCH]).chmod(0o711)
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Remove what all the workers have left."""
+    if not hasattr(config, "workerinput"):
+        shutil.rmtree(os.environ.pop(_SCRATCH), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")
 def scratch() -> Iterator[Path]:
     """A directory with a short path that the account of PostgreSQL can reach, as pytest's own may not be."""
-    path = Path(tempfile.mkdtemp(prefix="idp-"))
+    path = Path(tempfile.mkdtemp(dir=os.environ[_SCRATCH]))
     path.chmod(0o711)
     yield path
     shutil.rmtree(path)

@@ -86,6 +86,7 @@ class Browser:
 
     http: httpx2.AsyncClient
     page: httpx2.Response | None = field(default=None)
+    home: str = "localhost:8000"
 
     async def get(self, url: str) -> httpx2.Response:
         """Open an address and follow it while it stays with us."""
@@ -100,11 +101,13 @@ class Browser:
 
     async def post(self, url: str, fields: dict[str, str]) -> httpx2.Response:
         """Submit these fields to an address of ours."""
+        if self.page is not None:
+            url = str(self.page.url.join(url))
         return await self._follow(await self.http.post(url, data=fields))
 
     async def _follow(self, response: httpx2.Response) -> httpx2.Response:
-        while response.is_redirect and urlsplit(response.headers["location"]).netloc in {"", "localhost:8000"}:
-            response = await self.http.get(response.headers["location"])
+        while response.is_redirect and urlsplit(response.headers["location"]).netloc in {"", self.home}:
+            response = await self.http.get(str(response.url.join(response.headers["location"])))
         self.page = response
         return response
 

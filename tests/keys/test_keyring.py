@@ -13,7 +13,7 @@ from idp.base.jose import Kind, verify
 from idp.base.jwk import ALGORITHMS, Algorithm
 from idp.base.seal import MasterKey, MasterKeyWrong
 from idp.keys.custody import Custody, revoke, rotate, tend
-from idp.keys.keyring import KeyRing
+from idp.keys.keyring import KeyRing, _every
 from idp.keys.schedule import Policy
 from idp.store.database import Pool, Unavailable, open_pool
 from tests.doubles import START, FrozenClock
@@ -157,3 +157,17 @@ async def test_a_damaged_key_is_told_of(
     await ring.start()
     assert ring.ring.damaged == frozenset()
     await ring.close()
+
+
+async def test_no_failure_of_one_round_ends_the_care(caplog: pytest.LogCaptureFixture) -> None:
+    rounds: list[int] = []
+
+    async def work() -> None:
+        rounds.append(len(rounds))
+        if rounds[-1] < 2:
+            raise (Unavailable("away"), ValueError("a fault of ours"))[rounds[-1]]
+
+    caring = asyncio.create_task(_every(0.01, work))
+    await eventually(lambda: len(rounds) > 3, within=5)
+    caring.cancel()
+    assert [record.levelname for record in caplog.records] == ["WARNING", "ERROR"]

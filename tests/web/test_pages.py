@@ -35,7 +35,7 @@ from tests.gallery import gallery, pages
 
 AUTHN = STATIC.parents[1] / "authn"
 EVIL = "\"><script>alert(1)</script>'{{ 7*7 }}"
-VOID = {"meta", "link", "input", "img", "br", "use", "path"}
+VOID = {"meta", "link", "input", "img", "br", "wbr", "use", "path"}
 
 
 class Document(HTMLParser):

@@ -11,9 +11,11 @@ from idp.authn.methods import Attempt, Proved, Refusal, prove
 from idp.authn.methods.webauthn import CHALLENGE_BYTES, CHALLENGE_LIFE, request_options
 from idp.model.credential import Authenticator
 from idp.model.user import User
+from idp.oauth.errors import AccessDenied, AuthorizationError
 from idp.store.database import Connection, transaction
 from idp.store.interactions import (
     consume_challenge,
+    consume_interaction,
     record_challenge,
     record_choice,
     record_proof,
@@ -193,6 +195,7 @@ async def _second_step(
         not_you_url=not_you,
         used=_used(visit) if not visit.interaction.evidence else None,
         explain_phishing=standing.requirement.acr in {"phr", "phrh"},
+        cancel_url=f"/login/cancel?{here}" if standing.request else None,
     )
 
 
@@ -210,7 +213,15 @@ def _enrol(visit: Visit) -> EnrolPage:
     client = standing.request.client.client_name if standing.request else "This page"
     text = f"{client} needs a sign-in that your account cannot do yet. Add one of these, then go on."
     person = Person(needed(standing.user).username)
-    return EnrolPage(slip_of(standing), person, text, offers)
+    here = f"interaction={visit.interaction.id}"
+    return EnrolPage(
+        slip_of(standing),
+        person,
+        text,
+        offers,
+        not_you_url=f"/login/other-account?{here}",
+        cancel_url=f"/login/cancel?{here}",
+    )
 
 
 async def another_way(request: Request) -> Response:
@@ -224,7 +235,14 @@ async def another_way(request: Request) -> Response:
     weak = tuple(_choice(way, enough=False) for way in _one_each(standing.outlook.weak))
     person = Person(standing.user.username)
     allow_form_target(request, standing.request)
-    content = AnotherWayPage(slip_of(standing), f"/login/another-way?{here}", person, (*ways, *weak))
+    content = AnotherWayPage(
+        slip_of(standing),
+        f"/login/another-way?{here}",
+        person,
+        (*ways, *weak),
+        not_you_url=f"/login/other-account?{here}",
+        cancel_url=f"/login/cancel?{here}",
+    )
     return page(request, content)
 
 
@@ -261,6 +279,16 @@ async def other_account(request: Request) -> Response:
     response = see_other(f"/login?interaction={visit.interaction.id}")
     cookies.clear(response, provider, "session")
     return response
+
+
+async def cancel(request: Request) -> Response:
+    """Back to the app without a sign-in; the unguessable interaction makes this safe as a plain link."""
+    async with transaction(provider_of(request).pool) as conn:
+        visit = await resume(request, conn)
+        await consume_interaction(conn, visit.interaction.id, now=moment(request))
+    if visit.standing.request is None:
+        return see_other("/account")
+    raise AuthorizationError(visit.standing.request.target, AccessDenied("The user did not sign in."))
 
 
 async def _forget(conn: Connection, visit: Visit) -> None:

@@ -47,6 +47,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route("/login/another-way", login.another_way, methods=["GET"]),
     Route("/login/another-way", login.choose_way, methods=["POST"]),
     Route("/login/other-account", login.other_account, methods=["GET"]),
+    Route("/login/cancel", login.cancel, methods=["GET"]),
     Route("/login/choose", login.choose, methods=["GET"]),
     Route("/login/choose", login.chosen, methods=["POST"]),
     Route("/register", register.show, methods=["GET"]),

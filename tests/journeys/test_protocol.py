@@ -1,6 +1,7 @@
 """Whole stories over HTTP, without a browser's script."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -152,6 +153,8 @@ async def test_step_up_offers_enrolment_on_the_spot(rig: Rig) -> None:
     browser, _ = await signed_in(rig)
     page = await browser.get(authorization(acr_values="phr"))
     assert "needs a sign-in that your account cannot do yet" in page.text
+    cancelled = response_of(await browser.get(re.search(r'href="(/login/cancel[^"]+)"', page.text)[1]))  # type: ignore[index]
+    assert cancelled["error"] == "access_denied"
     essential = '{"id_token":{"acr":{"essential":true,"value":"phr"}}}'
     refused = response_of(await browser.get(authorization(claims=essential)))
     assert refused["error"] == "unmet_authentication_requirements"
@@ -259,3 +262,89 @@ async def test_two_tabs(rig: Rig) -> None:
     browser, _ = await signed_in(rig)
     first = await browser.get("/login")
     assert "/account" in str(first.url)
+
+
+async def test_A_31_the_second_step_belongs_to_the_first_ones_user(rig: Rig) -> None:
+    browser, _ = await signed_in(rig)
+    await browser.add_totp(rig)
+    mallory = rig.browser()
+    await mallory.register("mallory")
+    seed = await mallory.add_totp(rig)
+    rig.clock.advance(60)
+    other = rig.browser()
+    await other.get(authorization())
+    await other.submit(username="alice", password=PASSWORD)
+    page = await other.submit(code=code_of(seed, rig), username="mallory")
+    assert 'data-error="code_wrong"' in page.text
+    assert response_of(await other.get(authorization(prompt="none")))["error"] == "login_required"
+
+
+async def test_A_33_changing_authenticators_asks_for_a_fresh_second_factor(rig: Rig) -> None:
+    browser, _ = await signed_in(rig)
+    await browser.add_totp(rig)
+    listed = await browser.get("/account/authenticators")
+    found = re.search(r'action="(/account/authenticators/[^/"]+/)rename"', listed.text)
+    assert found
+    rig.clock.advance(21 * 60)
+    refused = await browser.http.post(f"{found[1]}remove", data={"x": "y"})
+    assert refused.status_code == 403
+    assert "Confirm that it is you" in refused.text
+    asked = await browser.get("/account/authenticators/add-passkey")
+    assert 'data-method="totp"' in asked.text
+    assert found[1] in (await browser.get("/account/authenticators")).text
+
+
+async def test_A_74_nobody_elses_authenticator_is_there(rig: Rig) -> None:
+    browser, _ = await signed_in(rig)
+    await browser.add_totp(rig)
+    listed = await browser.get("/account/authenticators")
+    found = re.search(r'action="(/account/authenticators/[^/"]+/)rename"', listed.text)
+    assert found
+    mallory = rig.browser()
+    await mallory.register("mallory")
+    assert (await mallory.http.post(f"{found[1]}remove", data={"x": "y"})).status_code == 404
+    assert found[1] in (await browser.get("/account/authenticators")).text
+
+
+async def test_a_client_may_demand_a_level_of_its_own(rig: Rig) -> None:
+    await rig.add_client("bank", min_acr="mfa")
+    browser, _ = await signed_in(rig)
+    page = await browser.get(authorization(client_id="bank"))
+    assert 'id="add-totp"' in page.text
+    assert 'id="add-passkey"' in page.text
+
+
+async def test_id_token_hint_of_another_user(rig: Rig) -> None:
+    browser, answer = await signed_in(rig)
+    hint = (await exchange(rig, answer["code"])).json()["id_token"]
+    rig.clock.advance(3600 - 60)
+    assert response_of(await browser.get(authorization(prompt="none", id_token_hint=hint)))["code"]
+    mallory = rig.browser()
+    await mallory.get(authorization(prompt="create"))
+    await mallory.register("mallory")
+    await mallory.submit(decision="allow")
+    refused = response_of(await mallory.get(authorization(prompt="none", id_token_hint=hint)))
+    assert refused["error"] == "login_required"
+
+
+async def test_select_account_and_another_account(rig: Rig) -> None:
+    browser, _ = await signed_in(rig)
+    page = await browser.get(authorization(prompt="select_account"))
+    sub = re.search(r'name="account"\s+value="([^"]+)"', page.text)
+    assert sub
+    assert response_of(await browser.submit(account=sub[1]))["code"]
+    await browser.get(authorization(prompt="select_account"))
+    page = await browser.submit(account="")
+    assert 'id="username"' in page.text
+
+
+async def test_A_53_a_new_cookie_at_each_rise(rig: Rig) -> None:
+    browser, _ = await signed_in(rig)
+    before = browser.http.cookies["idp_session"]
+    await browser.add_totp(rig)
+    after = browser.http.cookies["idp_session"]
+    assert before != after
+    async with rig.browser().http as http:
+        for secret, status in ((before, 303), (after, 200)):
+            answer = await http.get("/account", headers={"cookie": f"idp_session={secret}"})
+            assert answer.status_code == status

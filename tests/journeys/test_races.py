@@ -2,13 +2,16 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
 from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
+from html import unescape
 from pathlib import Path
 
 import httpx2
+import pyotp
 import pytest
 
 from idp.base.digest import sha256
@@ -17,7 +20,7 @@ from idp.store import clients
 from idp.store.database import Pool, transaction
 from tests.cli.test_serve import ROOT, eventually, free_port
 from tests.doubles import START
-from tests.driver import CALLBACK, VERIFIER, Browser, authorization, response_of
+from tests.driver import CALLBACK, PASSWORD, VERIFIER, Browser, authorization, response_of
 
 ROUNDS = 100
 AT_ONCE = 50
@@ -122,3 +125,52 @@ async def test_A_12_and_A_15_codes_and_refresh_tokens(pair: Pair, pool: Pool) ->
             form = {"grant_type": "refresh_token", "refresh_token": token}
             statuses = await raced(lambda number, form=form: redeem(number, form))  # type: ignore[misc]
             assert statuses == [200] + [400] * (AT_ONCE - 1)
+
+
+async def test_A_39_totp_steps(pair: Pair, pool: Pool) -> None:
+    async with connections() as http:
+        browser = await prepared(pair, pool, http)
+        page = await browser.get(f"{pair.address(0)}/account/authenticators/add-totp")
+        uri = re.search(r'href="(otpauth://[^"]+)"', page.text)
+        assert uri
+        totp = pyotp.parse_uri(unescape(uri[1]))
+        assert isinstance(totp, pyotp.TOTP)
+        await browser.submit(code=totp.now())
+        for _ in range(ROUNDS):
+            waiting = await waiting_for_a_code(pair, pool)
+            # The same step again and again, as if each round were the first.
+            async with transaction(pool) as conn:
+                await conn.execute("UPDATE totp_credentials SET last_step = NULL")
+            code = totp.now()
+
+            async def enter(number: int, ids: list[str] = waiting, code: str = code) -> httpx2.Response:
+                address = f"{pair.address(number)}/login?interaction={ids[number]}&method=totp"
+                return await http.post(address, data={"code": code}, headers=BROWSER)
+
+            statuses = await raced(enter)
+            assert statuses == [303] + [400] * (AT_ONCE - 1)
+
+
+BROWSER = {"cookie": f"idp_browser={'b' * 43}"}
+
+
+async def waiting_for_a_code(pair: Pair, pool: Pool) -> list[str]:
+    """So many interactions of one browser in which the password was right a moment ago."""
+    async with connections() as http:
+        start = await http.get(f"{pair.address(0)}/login", headers=BROWSER)
+        location = start.headers["location"]
+        form = {"username": "alice", "password": PASSWORD}
+        await http.post(f"{pair.address(0)}{location}", data=form, headers=BROWSER)
+    async with transaction(pool) as conn:
+        rows = await conn.fetch(
+            """
+            INSERT INTO interactions
+                (id, browser_hash, parameters, return_to, fresh, sub, evidence, created_at, expires_at)
+            SELECT id || number, browser_hash, parameters, return_to, fresh, sub, evidence, created_at, expires_at
+            FROM interactions, generate_series(1, $2) AS number WHERE id = $1 AND sub IS NOT NULL
+            RETURNING id
+            """,
+            location.partition("interaction=")[2],
+            AT_ONCE,
+        )
+    return [row["id"] for row in rows]

@@ -154,3 +154,21 @@ async def test_a_passkey_alone_is_phishing_resistant(page: Page, site: tuple[str
     await page.wait_for_selector("#claims")
     assert (await page.inner_text("[data-claim=acr]")).strip() == "phr"
     assert "pwd" not in await page.inner_text("[data-claim=amr]")
+
+
+async def test_what_the_account_lacks_is_added_on_the_spot(page: Page, site: tuple[str, str]) -> None:
+    _, demo = site
+    await virtual_authenticator(page)
+    await page.goto(demo)
+    await page.click("#sign-in")
+    await page.click("text=Create an account")
+    await page.fill("#username", "alice")
+    await page.fill("#password", PASSWORD)
+    await page.click("button.main")
+    await page.click("button[name=decision][value=allow]")
+    await page.click("#transfer")
+    await expect(page.locator("h1")).to_have_text("One thing is missing")
+    await page.click("#add-passkey")
+    await page.click("button#add-passkey")
+    await page.wait_for_selector("#transferred")
+    assert (await page.inner_text("[data-claim=acr]")).strip() == "phr"

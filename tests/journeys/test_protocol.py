@@ -348,3 +348,18 @@ async def test_A_53_a_new_cookie_at_each_rise(rig: Rig) -> None:
         for secret, status in ((before, 303), (after, 200)):
             answer = await http.get("/account", headers={"cookie": f"idp_session={secret}"})
             assert answer.status_code == status
+
+
+async def test_a_session_ends_idle_and_absolutely(rig: Rig) -> None:
+    browser, _ = await signed_in(rig)
+    for _ in range(12):
+        rig.clock.advance(59 * 60)
+        assert response_of(await browser.get(authorization(prompt="none")))["code"]
+    # Twelve hours are over: activity cannot stretch the absolute life.
+    rig.clock.advance(13 * 60)
+    assert response_of(await browser.get(authorization(prompt="none")))["error"] == "login_required"
+    other = rig.browser()
+    await other.get(authorization())
+    await other.submit(username="alice", password=PASSWORD)
+    rig.clock.advance(3601)
+    assert response_of(await other.get(authorization(prompt="none")))["error"] == "login_required"

@@ -363,3 +363,16 @@ async def test_a_session_ends_idle_and_absolutely(rig: Rig) -> None:
     await other.submit(username="alice", password=PASSWORD)
     rig.clock.advance(3601)
     assert response_of(await other.get(authorization(prompt="none")))["error"] == "login_required"
+
+
+@pytest.mark.parametrize("method", ["totp", "nonsense", "webauthn", "password"])
+async def test_A_30_an_empty_step_proves_nothing(rig: Rig, method: str) -> None:
+    browser, _ = await signed_in(rig)
+    await browser.add_totp(rig)
+    other = rig.browser()
+    await other.get(authorization())
+    page = await other.submit(username="alice", password=PASSWORD)
+    empty = await other.http.post(f"/login?{page.url.query.decode()}&method={method}", data={"x": "y"})
+    assert empty.status_code == 400
+    assert 'id="error"' in empty.text
+    assert response_of(await other.get(authorization(prompt="none")))["error"] == "login_required"

@@ -66,7 +66,7 @@ def login(situation: Situation) -> Need | None:
         return Need("login", LoginRequired("The user has to sign in."))
     # OpenID Connect Core §3.1.2.2: the hinted user, or an error; never another one.
     if situation.hinted is not None and situation.hinted != situation.sub:
-        return Need("login", LoginRequired("Another user is expected to sign in."))
+        return Need("refuse", LoginRequired("Another user is expected to sign in."))
     return None
 
 

@@ -20,6 +20,7 @@ from idp.store.interactions import consume_interaction, create_interaction, find
 from idp.store.sessions import create_session, end_session, find_session, rotate_session
 from idp.web import cookies
 from idp.web.answers import deliver, see_other
+from idp.web.errors import authorization_error
 from idp.web.provider import Provider, moment, provider_of
 from idp.web.standing import Standing, load_request, stand
 
@@ -117,7 +118,8 @@ async def _next(request: Request, conn: Connection, visit: Visit) -> Response:
     if standing.need is None:
         return await answer(request, conn, standing.request, standing, visit.interaction)
     if standing.need.prompt == "refuse":
-        raise AuthorizationError(standing.request.target, standing.need.error)
+        # Answered and not raised: a code or challenge that was just spent has to stay spent.
+        return authorization_error(request, AuthorizationError(standing.request.target, standing.need.error))
     page = {"create": "/register", "consent": "/consent", "select_account": "/login/choose"}
     return see_other(f"{page.get(standing.need.prompt, '/login')}?{here}")
 
@@ -133,7 +135,8 @@ async def answer(
     provider, now = provider_of(request), moment(request)
     assurance = assess(standing.evidence)
     if standing.user is None or standing.session is None or assurance is None:
-        raise AuthorizationError(asked.target, LoginRequired("The user has to sign in."))
+        error = LoginRequired("The user has to sign in.")
+        return authorization_error(request, AuthorizationError(asked.target, error))
     if interaction is not None and not await consume_interaction(conn, interaction.id, now=now):
         raise PageError("interaction_gone")
     authorization = Authorization(

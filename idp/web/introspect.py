@@ -22,11 +22,12 @@ from idp.web.token import NO_STORE, authenticated
 async def introspect(request: Request) -> Response:
     """What a token of the client's own amounts to now; any other is just not active (RFC 7662 §2.2)."""
     provider, form = provider_of(request), await read_form(request)
+    # Judged first: a refusal below would give back the client assertion that authentication has spent.
+    secret = _token(form)
     async with transaction(provider.pool) as conn:
         client = await authenticated(request, conn, form)
         if client.is_public:
             raise InvalidClient("Introspection is for confidential clients.")
-        secret = _token(form)
         found = await _access(request, conn, client, secret) or await _refresh(request, conn, client, secret)
     return JSONResponse(found or {"active": False}, headers=NO_STORE)
 
@@ -69,9 +70,11 @@ async def _refresh(request: Request, conn: Connection, client: Client, secret: s
 async def revoke(request: Request) -> Response:
     """Kill the token and all of its family; 200 whatever it was (RFC 7009 §2.2)."""
     provider, form = provider_of(request), await read_form(request)
+    # Judged first: a refusal below would give back the client assertion that authentication has spent.
+    secret = _token(form)
     async with transaction(provider.pool) as conn:
         client = await authenticated(request, conn, form)
-        await _revoke(request, conn, client, _token(form))
+        await _revoke(request, conn, client, secret)
     return Response(status_code=200, headers=NO_STORE)
 
 

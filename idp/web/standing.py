@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from idp.authn.assurance import assess
 from idp.authn.freshness import merge, recent, usable
 from idp.authn.methods import authenticators
 from idp.authn.policy import Outlook, Requirement, outlook, required
@@ -115,9 +114,3 @@ async def stand(
             )
         )
     return Standing(request, session, user, evidence, owned, wanted, ahead, account_met, need)
-
-
-def assurance_of(standing: Standing) -> str | None:
-    """The acr that the evidence amounts to so far, if any."""
-    found = assess(standing.evidence)
-    return found.acr if found else None

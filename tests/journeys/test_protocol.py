@@ -376,3 +376,23 @@ async def test_A_30_an_empty_step_proves_nothing(rig: Rig, method: str) -> None:
     assert empty.status_code == 400
     assert 'id="error"' in empty.text
     assert response_of(await other.get(authorization(prompt="none")))["error"] == "login_required"
+
+
+async def test_what_was_proved_survives_the_refusal_of_the_request(rig: Rig) -> None:
+    await signed_in(rig)
+    essential = '{"id_token":{"acr":{"essential":true,"value":"phr"}}}'
+    browser = rig.browser()
+    await browser.get(authorization(claims=essential))
+    refused = response_of(await browser.submit(username="alice", password=PASSWORD))
+    assert refused["error"] == "unmet_authentication_requirements"
+    assert response_of(await browser.get(authorization(prompt="none")))["code"]
+
+
+async def test_id_token_hint_of_another_user_is_an_error_and_no_page(rig: Rig) -> None:
+    _, answer = await signed_in(rig)
+    hint = (await exchange(rig, answer["code"])).json()["id_token"]
+    mallory = rig.browser()
+    await mallory.get(authorization(prompt="create"))
+    await mallory.register("mallory")
+    await mallory.submit(decision="allow")
+    assert response_of(await mallory.get(authorization(id_token_hint=hint)))["error"] == "login_required"

@@ -24,7 +24,7 @@ def asking(prompt: str) -> AuthorizationRequest:
         (replace(READY, request=asking("create")), "create", "login_required"),
         (replace(READY, request=asking("select_account")), "select_account", "account_selection_required"),
         (replace(READY, signed_in=False), "login", "login_required"),
-        (replace(READY, hinted="bob"), "login", "login_required"),
+        (replace(READY, hinted="bob"), "refuse", "login_required"),
         (replace(READY, met=False), "step_up", "unmet_authentication_requirements"),
         (replace(READY, met=False, reachable=False), "enrol", "unmet_authentication_requirements"),
         (

@@ -74,4 +74,4 @@ async def first_refresh_token(request: TokenRequest, authorization: Authorizatio
     return secret
 
 
-GRANT = Grant("authorization_code", ("code", "redirect_uri", "code_verifier"), redeem)
+GRANT = Grant("authorization_code", redeem)

@@ -19,4 +19,4 @@ async def redeem(request: TokenRequest) -> Issue | OAuthError:
     return Issue(client=request.client, scope=asked)
 
 
-GRANT = Grant("client_credentials", ("scope",), redeem)
+GRANT = Grant("client_credentials", redeem)

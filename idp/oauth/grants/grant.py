@@ -25,12 +25,11 @@ class TokenRequest:
 
 @dataclass(frozen=True, slots=True)
 class Grant:
-    """A grant type (RFC 6749 §1.3), the parameters that it reads, and how it is redeemed.
+    """A grant type (RFC 6749 §1.3), and how it is redeemed.
 
     ``redeem`` returns its refusals: what they recorded (a revoked family) has to be committed, which an exception
     inside the transaction would undo.
     """
 
     name: str
-    parameters: tuple[str, ...]
     redeem: Callable[[TokenRequest], Awaitable[Issue | OAuthError]]

@@ -69,4 +69,4 @@ async def _issue(request: TokenRequest, authorization: Authorization) -> Issue:
     )
 
 
-GRANT = Grant("refresh_token", ("refresh_token", "scope"), redeem)
+GRANT = Grant("refresh_token", redeem)

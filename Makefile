@@ -6,10 +6,10 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CHROMIUM := /usr/bin/chromium
 
-.PHONY: help run test check bench lint format types floors templates migrate screenshots docs audit chromium
+.PHONY: help run test check bench lint format types floors templates migrate screenshots docs audit chromium security-matrix timing fuzz
 
 help: ## List these targets
-	@grep -E '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):.*## /\1|/' | column -t -s '|'
+	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
 
 run: $(INSTALLED) ## Run the server and a demo application to sign in to, until Ctrl-C
 	@exec $(BIN)/idp dev
@@ -20,6 +20,7 @@ test: $(INSTALLED) chromium ## Run every test, those in a browser included, and 
 check: lint types floors templates audit ## Everything that continuous integration wants
 	$(BIN)/ruff format --check .
 	diff docs/settings.md <($(BIN)/python -m idp.settings) || { echo "docs/settings.md is old: make docs"; exit 1; }
+	$(BIN)/python -m tests.security_matrix --check
 	$(MAKE) test
 
 bench: ## Measure the speed (later)
@@ -49,8 +50,17 @@ migrate: $(INSTALLED) ## Bring the database up to date
 screenshots: $(INSTALLED) chromium ## Take the pictures in docs/images anew
 	$(BIN)/python -m tests.screenshots
 
-docs: $(INSTALLED) ## Write the generated documents anew
+docs: $(INSTALLED) security-matrix ## Write the generated documents anew
 	$(BIN)/python -m idp.settings > docs/settings.md
+
+security-matrix: $(INSTALLED) ## Write docs/security-matrix.md anew: what must hold, and the tests that prove it
+	$(BIN)/python -m tests.security_matrix
+
+fuzz: $(INSTALLED) ## Feed every endpoint and form with 10,000 requests that nobody should send
+	IDP_FUZZ_EXAMPLES=10000 $(BIN)/pytest -q tests/web/test_hostile_input.py
+
+timing: $(INSTALLED) ## Measure whether the time of an answer tells who has an account (ten minutes or more)
+	$(BIN)/python -m tests.timing
 
 # The advisories are asked for over the network; where they cannot be had, this says so and goes on.
 audit: $(INSTALLED) ## Look for known weaknesses in the dependencies

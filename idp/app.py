@@ -4,27 +4,31 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
-from starlette.middleware import Middleware
 
 from idp.authn.methods import RelyingParty, Tools
 from idp.authn.methods.totp import ENROLMENT_LIFE
+from idp.authn.throttle import COUNTED_FOR
 from idp.base.clock import Clock, system_clock
 from idp.base.digest import PasswordHasher
 from idp.base.entropy import Entropy, system_entropy
 from idp.base.resources import resource
 from idp.keys.custody import Custody, ensure_master_key
 from idp.keys.keyring import KeyRing
-from idp.keys.schedule import Policy
+from idp.model.message import Channel
+from idp.notify.addresses import mail_gateway
+from idp.notify.gateway import Gateway
+from idp.notify.sender import sending
 from idp.oauth.issue import Lifetimes
 from idp.settings import Settings, load_settings
 from idp.store.database import Unavailable, open_pool, transaction
-from idp.store.expiry import delete_expired
+from idp.store.expiry import Keep, delete_expired
 from idp.web.errors import HANDLERS
-from idp.web.middleware import SecureHeaders
+from idp.web.forms import LARGEST_BODY
+from idp.web.middleware import edge
 from idp.web.pages import Pages
 from idp.web.provider import Provider
 from idp.web.routes import ROUTES
@@ -39,18 +43,22 @@ def build(settings: Settings, *, clock: Clock = system_clock, entropy: Entropy =
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _provider(settings, clock, entropy) as provider:
+        async with _provider(settings, clock, entropy) as provider, _notices(settings, provider):
             app.state.provider = provider
-            tidying = asyncio.create_task(_tidy(provider))
+            tidying = asyncio.create_task(_tidy(provider, _keep(settings)))
             yield
             tidying.cancel()
 
-    return Starlette(
-        routes=list(ROUTES),
-        middleware=[Middleware(SecureHeaders, secure=settings.issuer.startswith("https://"))],
-        exception_handlers=dict(HANDLERS),
-        lifespan=lifespan,
+    app = Starlette(
+        routes=list(ROUTES), exception_handlers=dict(HANDLERS), lifespan=lifespan, max_body_size=LARGEST_BODY
     )
+    # A redirect that mends a slash would be a 307, which repeats a POST (RFC 9700 §4.12).
+    app.router.redirect_slashes = False
+    # Starlette's own `middleware` lies within its last resort, whose answer to the unexpected has to be dressed too.
+    app.middleware_stack = edge(
+        app.build_middleware_stack(), issuer=settings.issuer, entropy=entropy, proxies=settings.trusted_proxies
+    )
+    return app
 
 
 @asynccontextmanager
@@ -63,7 +71,7 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy) -> Async
     hasher = PasswordHasher(entropy=entropy)
     try:
         master = await ensure_master_key(pool, settings.keys_dir, given, entropy=entropy)
-        keys = KeyRing(Custody(pool, master, _policy(settings), settings.rsa_bits, entropy), dsn=dsn, clock=clock)
+        keys = KeyRing(Custody(pool, master, settings.key_policy, settings.rsa_bits, entropy), dsn=dsn, clock=clock)
         await keys.start()
         try:
             host = urlsplit(settings.issuer)
@@ -74,7 +82,7 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy) -> Async
                 pool=pool,
                 keys=keys,
                 pages=Pages(settings.name, resource("templates")),
-                tools=Tools(hasher, master, entropy, party),
+                tools=Tools(hasher, master, entropy, party, limited=settings.rate_limits == "on"),
                 clock=clock,
                 entropy=entropy,
                 lifetimes=_lifetimes(settings),
@@ -86,24 +94,30 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy) -> Async
         await pool.close()
 
 
-async def _tidy(provider: Provider) -> None:
+def _notices(settings: Settings, provider: Provider) -> AbstractAsyncContextManager[None]:
+    """The sending of what the outbox holds, by the gateways that are set."""
+    gateways: dict[Channel, Gateway] = {}
+    if settings.mail_url is None:
+        _LOG.warning("IDP_MAIL_URL is not set: notices to users are kept in the outbox and not sent")
+    else:
+        gateways["mail"] = mail_gateway(settings.mail_url.get_secret_value(), settings.name, settings.mail_from)
+    dsn = settings.database_url.get_secret_value() if settings.database_url else ""
+    return sending(provider.pool, dsn, gateways, clock=provider.clock)
+
+
+async def _tidy(provider: Provider, keep: Keep) -> None:
     """Forget what has expired, now and then, for ever; any process may do it."""
     while True:
         await asyncio.sleep(TIDY_SECONDS)
         try:
             async with transaction(provider.pool) as conn:
-                await delete_expired(conn, now=provider.clock(), enrolment_life=ENROLMENT_LIFE)
+                await delete_expired(conn, keep, now=provider.clock())
         except Unavailable as error:
             _LOG.warning("the clean-up has to wait: %s", error)
 
 
-def _policy(settings: Settings) -> Policy:
-    return Policy(
-        key_life=settings.key_life,
-        max_age=settings.jwks_max_age,
-        propagation=settings.key_propagation,
-        token_life=max(settings.access_token_life, settings.id_token_life),
-    )
+def _keep(settings: Settings) -> Keep:
+    return Keep(enrolments=ENROLMENT_LIFE, attempts=COUNTED_FOR, audit=settings.audit_life)
 
 
 def _lifetimes(settings: Settings) -> Lifetimes:

@@ -6,8 +6,10 @@ import re
 import sys
 from collections.abc import Mapping
 from datetime import timedelta
+from email.errors import MessageError
+from email.headerregistry import Address
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, ValidationError, field_validator
@@ -15,6 +17,8 @@ from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
 from idp.base.resources import checkout
+from idp.keys.schedule import Policy
+from idp.notify.addresses import check_address
 
 PREFIX = "IDP_"
 FILE_SUFFIX = "_FILE"
@@ -38,6 +42,23 @@ def _duration(value: object) -> object:
     return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
 
 
+def _networks(value: object) -> object:
+    return tuple(map(_network, value.split(","))) if isinstance(value, str) else value
+
+
+def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
+    try:
+        network = ipaddress.ip_network(text.strip())
+    except ValueError:
+        raise ValueError(
+            f"{text.strip()[:64]!r} is no address like 10.0.0.1 and no network like 10.0.0.0/8; commas separate several"
+        ) from None
+    if network.prefixlen == 0:
+        raise ValueError(f"{network} would let everybody say who they are")
+    return network
+
+
+Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], BeforeValidator(_networks)]
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=3650))]
 
 
@@ -62,6 +83,12 @@ class Settings(BaseModel):
         json_schema_extra={"shown": "`http://localhost:` and the port"},
         description="The public base URL of this server, exactly as tokens and discovery name it. `https`, except "
         "for `localhost` and loopback addresses; no query, no fragment, no slash at the end.",
+    )
+    trusted_proxies: Networks = Field(
+        (),
+        json_schema_extra={"shown": "none"},
+        description="The addresses and networks of the proxies in front, separated by commas. From these alone "
+        "`X-Forwarded-For` is believed.",
     )
     name: str = Field("Identity", min_length=1, max_length=60, description="What the pages call this service.")
     data_dir: Path = Field(
@@ -108,7 +135,40 @@ class Settings(BaseModel):
         timedelta(days=90),
         description="How long a key signs until the next one takes over; at least the two durations above together.",
     )
+    audit_life: Duration = Field(timedelta(days=400), description="How long the audit trail is kept; at least 90 days.")
+    rate_limits: Literal["on", "off"] = Field(
+        "on",
+        description="`off` lifts the limits on guessing and on new accounts. It is for test rigs, and refused unless "
+        "the issuer is a loopback address.",
+    )
+    mail_url: SecretStr | None = Field(
+        None,
+        json_schema_extra={"shown": "none: nothing is sent"},
+        description="Where mail is handed over: `smtp://host`, `smtps://user:password@host`, or an Apprise URL with "
+        "`{to}` where the recipient belongs (`json://host/path` and its like do without). See "
+        "[operations](operations.md).",
+    )
+    mail_from: str = Field(
+        default_factory=lambda given: f"no-reply@{_mail_domain(given['issuer'])}",
+        json_schema_extra={"shown": "`no-reply@` and the host of the issuer"},
+        description="The address that mail comes from.",
+    )
+    log_format: Literal["json", "text"] | None = Field(
+        None,
+        json_schema_extra={"shown": "`text` on a terminal, else `json`"},
+        description="How the server writes its log, on standard error: `json` is one object a line.",
+    )
     rsa_bits: int = Field(3072, description="The size of new RSA signing keys: 2048, 3072 or 4096 bits.")
+
+    @property
+    def key_policy(self) -> Policy:
+        """The schedule of the signing keys that these settings ask for."""
+        return Policy(
+            key_life=self.key_life,
+            max_age=self.jwks_max_age,
+            propagation=self.key_propagation,
+            token_life=max(self.access_token_life, self.id_token_life),
+        )
 
     @field_validator("issuer")
     @classmethod
@@ -142,6 +202,38 @@ class Settings(BaseModel):
         announced = info.data.get("jwks_max_age", timedelta(0)) + info.data.get("key_propagation", timedelta(0))
         if value < announced:
             raise ValueError(f"give at least {PREFIX}JWKS_MAX_AGE and {PREFIX}KEY_PROPAGATION together")
+        return value
+
+    @field_validator("audit_life")
+    @classmethod
+    def _outlasts_its_readers(cls, value: timedelta) -> timedelta:
+        if value < timedelta(days=90):
+            raise ValueError("give at least 90d")
+        return value
+
+    @field_validator("rate_limits")
+    @classmethod
+    def _is_for_loopback(cls, value: str, info: Any) -> str:
+        host = urlsplit(info.data.get("issuer", "")).hostname or ""
+        if value == "off" and not _is_loopback(host):
+            raise ValueError("off is for a loopback issuer alone")
+        return value
+
+    @field_validator("mail_url")
+    @classmethod
+    def _is_gateway(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None:
+            check_address(value.get_secret_value())
+        return value
+
+    @field_validator("mail_from")
+    @classmethod
+    def _is_mail_address(cls, value: str) -> str:
+        try:
+            Address(addr_spec=value)
+            value.encode("ascii")
+        except (ValueError, IndexError, MessageError):
+            raise ValueError("give an address like no-reply@mail.example") from None
         return value
 
     @field_validator("rsa_bits")
@@ -228,6 +320,15 @@ def _is_loopback(host: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def _mail_domain(issuer: str) -> str:
+    host = urlsplit(issuer).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host
+    return "localhost"
 
 
 def settings_document() -> str:

@@ -16,7 +16,7 @@ from idp.store.embedded import EmbeddedPostgres
 from idp.store.migrations import migrate
 from tests.doubles import FrozenClock, SeededEntropy
 
-pytest_plugins = ["tests.browser"]
+pytest_plugins = ["tests.browser", "tests.cluster"]
 
 _TEMPLATE = "template_idp"
 _NUMBERS = itertools.count()

@@ -38,10 +38,13 @@ class Rig:
     app: Starlette
     clock: FrozenClock
     secret: str = "s" * 43
+    issuer: str = ISSUER
 
-    def browser(self) -> "Browser":
-        """A new browser with an empty cookie jar."""
-        return Browser(httpx2.AsyncClient(transport=httpx2.ASGITransport(app=self.app), base_url=ISSUER))
+    def browser(self, *, address: str = "127.0.0.1", raises: bool = True) -> "Browser":
+        """A new browser with an empty cookie jar; an exception in the application is raised here too if it `raises`."""
+        transport = httpx2.ASGITransport(app=self.app, client=(address, 50000), raise_app_exceptions=raises)
+        http = httpx2.AsyncClient(transport=transport, base_url=self.issuer)
+        return Browser(http, home=urlsplit(self.issuer).netloc)
 
     async def add_client(self, client_id: str = "web", **changes: Any) -> Client:
         """Register a client that authenticates by ``secret``."""
@@ -63,8 +66,8 @@ class Rig:
 
 
 @asynccontextmanager
-async def running(database: str, directory: Path) -> AsyncIterator[Rig]:
-    """A provider on this database, with small keys so that it starts at once."""
+async def running(database: str, directory: Path, **environ: str) -> AsyncIterator[Rig]:
+    """A provider on this database, with small keys so that it starts at once, and with these settings."""
     settings = load_settings(
         {
             "IDP_ISSUER": ISSUER,
@@ -72,12 +75,13 @@ async def running(database: str, directory: Path) -> AsyncIterator[Rig]:
             "IDP_RSA_BITS": "2048",
             "IDP_KEYS_DIR": str(directory / "keys"),
             "IDP_DATA_DIR": str(directory / "data"),
+            **environ,
         }
     )
     clock = FrozenClock()
     app = build(settings, clock=clock, entropy=SeededEntropy())
     async with app.router.lifespan_context(app):
-        yield Rig(app, clock)
+        yield Rig(app, clock, issuer=settings.issuer)
 
 
 @dataclass
@@ -93,9 +97,9 @@ class Browser:
         return await self._follow(await self.http.get(url))
 
     async def submit(self, **fields: str) -> httpx2.Response:
-        """Submit the first form of the page with these fields."""
+        """Submit the first form that the page is about with these fields."""
         assert self.page is not None
-        action = re.search(r'<form method="post"\s+action="([^"]+)"', self.page.text)
+        action = re.search(r'<form method="post"\s+action="([^"]+)"', self.page.text.partition("<main")[2])
         assert action, self.page.text
         return await self.post(unescape(action[1]), fields)
 
@@ -103,7 +107,9 @@ class Browser:
         """Submit these fields to an address of ours."""
         if self.page is not None:
             url = str(self.page.url.join(url))
-        return await self._follow(await self.http.post(url, data=fields))
+        # An empty form has its content type all the same, as browsers send it.
+        headers = {"content-type": "application/x-www-form-urlencoded"}
+        return await self._follow(await self.http.post(url, data=fields, headers=headers))
 
     async def _follow(self, response: httpx2.Response) -> httpx2.Response:
         while response.is_redirect and urlsplit(response.headers["location"]).netloc in {"", self.home}:

@@ -5,14 +5,19 @@ from pathlib import Path
 
 from idp.web.pages import (
     PAGES,
+    AccountPage,
     AddTotpPage,
     AuthenticatorsPage,
     Fault,
     Page,
     Pages,
+    PasswordPage,
     Person,
+    RecoveryCodesPage,
+    RecoveryPage,
     RegisterPage,
     RemovePage,
+    SessionsPage,
     SignInPage,
     Slip,
     TotpPage,
@@ -57,6 +62,18 @@ def _states() -> dict[str, Page]:
         "login-webauthn-failed": replace(webauthn, fault=Fault.of("webauthn_unknown")),
         "register-failed": replace(RegisterPage.sample(), username="alice", email="alice@", phone="1", faults=faults),
         "account-authenticators-none": AuthenticatorsPage(Person("alice"), (), ()),
+        "account-authenticators-without-codes": replace(
+            AuthenticatorsPage.sample(), codes="None yet", care="You have no recovery codes yet.", others=1
+        ),
+        "account-overview-calm": replace(AccountPage.sample(), care=None, email=None),
+        "login-recovery-failed": replace(RecoveryPage.sample(), fault=Fault.of("recovery_wrong")),
+        "account-recovery-codes-none": RecoveryCodesPage(0, 0, None),
+        "account-recovery-codes-not-yet": RecoveryCodesPage(0, 0, None, offered=False),
+        "account-sessions-alone": SessionsPage(SessionsPage.sample().devices[:1]),
+        "account-password-failed": replace(PasswordPage.sample(), fault=Fault.of("password_wrong", "current_password")),
+        "account-password-first": replace(
+            PasswordPage.sample(), has_one=False, fault=Fault.of("password_short", "password", minimum=8)
+        ),
         "account-add-totp-failed": replace(AddTotpPage.sample(), fault=Fault.of("code_wrong", "code")),
         "account-remove-last": RemovePage("/", "passkey", "Laptop", last=True),
     }

@@ -35,6 +35,18 @@ def test_an_empty_variable_and_one_of_others_count_as_absent() -> None:
     assert load_settings({"IDP_ISSUER": "", "IDP_UNKNOWN": "1", "PATH": "/bin"}) == load_settings({})
 
 
+def test_trusted_proxies_are_addresses_and_networks() -> None:
+    assert load_settings({}).trusted_proxies == ()
+    settings = load_settings({"IDP_TRUSTED_PROXIES": "10.0.0.1, 192.0.2.0/24,2001:db8::/32"})
+    assert list(map(str, settings.trusted_proxies)) == ["10.0.0.1/32", "192.0.2.0/24", "2001:db8::/32"]
+
+
+@pytest.mark.parametrize("value", ["proxy.test", "10.0.0.1/8", "10.0.0.1,,10.0.0.2", "*", "0.0.0.0/0", "::/0"])
+def test_what_is_no_proxy_is_refused(value: str) -> None:
+    [fault] = faults({"IDP_TRUSTED_PROXIES": value})
+    assert fault.startswith("IDP_TRUSTED_PROXIES: ")
+
+
 def test_settings_cannot_be_changed() -> None:
     with pytest.raises(ValidationError):
         load_settings({}).port = 1

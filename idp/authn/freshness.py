@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 from idp.model.assurance import Evidence
 
 STEP_UP_LIFE = timedelta(minutes=20)
-"""How long a second factor counts as fresh where authenticators are changed (NIST SP 800-63B-4 §4.1.2)."""
+"""How long a proof counts as fresh where authenticators are changed (NIST SP 800-63B-4 §4.1.2)."""
 
 
 def merge(earlier: Iterable[Evidence], later: Iterable[Evidence]) -> tuple[Evidence, ...]:
@@ -32,6 +32,16 @@ def usable(
     return since_asked if last < asked_at - timedelta(seconds=max_age) else evidence
 
 
-def recent(evidence: tuple[Evidence, ...], *, now: datetime) -> tuple[Evidence, ...]:
-    """The evidence without second factors that were used longer ago than ``STEP_UP_LIFE``."""
-    return tuple(one for one in evidence if one.method == "password" or one.at >= now - STEP_UP_LIFE)
+def by_this_password(evidence: tuple[Evidence, ...], changed_at: datetime | None) -> tuple[Evidence, ...]:
+    """The evidence without uses of a password that has been changed since (A-72)."""
+    return tuple(one for one in evidence if one.method != "password" or changed_at is None or one.at >= changed_at)
+
+
+def recent(evidence: tuple[Evidence, ...], *, account: str, now: datetime) -> tuple[Evidence, ...]:
+    """The evidence without what was used longer ago than ``STEP_UP_LIFE``.
+
+    A password stays where the account asks for more than one factor (``account`` is the acr that it asks for), since
+    the second one is then asked for anew; where it stands alone it is asked for itself (ASVS 7.5.1).
+    """
+    since = now - STEP_UP_LIFE
+    return tuple(one for one in evidence if one.at >= since or (one.method == "password" and account != "1fa"))

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from itertools import combinations
 
 from idp.authn.assurance import assess
+from idp.authn.methods import find_method
 from idp.model.assurance import Evidence, meets, rank
 from idp.model.credential import Authenticator
 
@@ -47,8 +48,9 @@ def required(*, requested: str | None, client_min: str | None, authenticators: I
     """The level that the request, the client and the account together require.
 
     A user who has a second factor is asked for it always: an account is not to be had for less than its owner set up.
+    What only stands in for a lost one asks for nothing; one that is locked asks all the same.
     """
-    account = assess(one.evidence(NEVER) for one in authenticators)
+    account = assess(one.evidence(NEVER) for one in authenticators if not is_backup(one))
     wanted = (
         ("application_request", requested),
         ("application_policy", client_min),
@@ -73,6 +75,7 @@ def outlook(
     """
     if _reaches(requirement, evidence, (), now):
         return Outlook(met=True)
+    authenticators = tuple(one for one in authenticators if not one.locked)
     alone = {one for one in authenticators if _reaches(requirement, evidence, (one,), now)}
     others = [one for one in authenticators if one not in alone]
     pairs = [pair for pair in combinations(others, 2) if _reaches(requirement, evidence, pair, now)]
@@ -98,11 +101,18 @@ def _may_begin(one: Authenticator) -> bool:
     return one.method == "password" or one.user_verified
 
 
-def _preference(one: Authenticator, *, begins: bool) -> tuple[bool, float, bool, bool]:
-    """Sorts the password first where it begins, then what was used last, then what is stronger."""
+def is_backup(one: Authenticator) -> bool:
+    """Whether it only stands in for one that was lost."""
+    method = find_method(one.method)
+    return method is not None and method.backup
+
+
+def _preference(one: Authenticator, *, begins: bool) -> tuple[bool, bool, float, bool, bool]:
+    """Sorts the password first where it begins, backups last, then what was used last, then what is stronger."""
     last_used = one.last_used_at or NEVER
     return (
         not (begins and one.method == "password"),
+        is_backup(one),
         -last_used.timestamp(),
         not one.user_verified,
         one.method != "webauthn",

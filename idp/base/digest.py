@@ -12,6 +12,7 @@ from threading import BoundedSemaphore
 from typing import TypeVar
 
 import argon2
+from argon2.low_level import Type, hash_secret_raw
 
 from idp.base.entropy import Entropy, system_entropy
 
@@ -59,6 +60,15 @@ class PasswordHasher:
         So the time taken does not tell whether there is an account (ASVS 6.3.8). Raises Busy when the queue is full.
         """
         return await self._run(lambda: self._matches(password, hashed or self._decoy)) and hashed is not None
+
+    async def derive(self, secret: str, salt: bytes) -> bytes:
+        """The 32 bytes that these two always give, at the cost of one password; raises Busy when the queue is full."""
+        argon = self._argon2
+        return await self._run(
+            lambda: hash_secret_raw(
+                _normal(secret), salt, argon.time_cost, argon.memory_cost, argon.parallelism, 32, Type.ID
+            )
+        )
 
     def outdated(self, hashed: str) -> bool:
         """Whether a hash was made with other parameters than today's."""

@@ -1,66 +1,42 @@
 """`idp client`: the applications that may send their users here."""
 
-import contextlib
 import json
-import os
 from collections.abc import Mapping
-from dataclasses import replace
-from pathlib import Path
-from typing import Annotated, Any, NoReturn, TypeAlias
+from dataclasses import asdict, replace
+from typing import Annotated, NoReturn, TypeAlias
 
 import typer
 
 from idp.base.clock import system_clock
-from idp.base.digest import same, sha256
+from idp.base.digest import sha256
 from idp.base.entropy import identifier, system_entropy, token
+from idp.cli.client_options import (
+    Algorithm,
+    AuthMethod,
+    Grants,
+    Jwks,
+    LogoUri,
+    MinAcr,
+    Name,
+    PolicyUri,
+    PostLogoutRedirectUris,
+    Public,
+    RedirectUris,
+    Scope,
+    TosUri,
+    auth_method_of,
+    metadata,
+)
 from idp.cli.output import Json, database, emit, refuse, run, settings, table
+from idp.cli.trail import note
 from idp.model.client import Client
 from idp.oauth import registration
 from idp.store import clients
-from idp.store.database import Connection, Pool, transaction
+from idp.store.database import Connection, transaction
 
 app = typer.Typer(help="Register applications, and look after them.", no_args_is_help=True)
 
 ClientId: TypeAlias = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="The client's identifier.")]
-Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="What users see: 1 to 100 characters.")]
-RedirectUris: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--redirect-uri", metavar="URI", help="Where answers go, compared exactly. May be repeated."),
-]
-PostLogoutRedirectUris: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--post-logout-redirect-uri", metavar="URI", help="Where sign-out ends. May be repeated."),
-]
-Public: TypeAlias = Annotated[
-    bool, typer.Option("--public", help="It cannot keep a secret: a browser's or a device's own application.")
-]
-Grants: TypeAlias = Annotated[
-    list[str] | None,
-    typer.Option("--grant", metavar="GRANT", help=f"{', '.join(registration.GRANT_TYPES)}. May be repeated."),
-]
-AuthMethod: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--auth-method", metavar="METHOD", help=f"One of {', '.join(registration.AUTH_METHODS)}."),
-]
-Scope: TypeAlias = Annotated[
-    str | None, typer.Option("--scope", help="All that it may ask for, as words parted by spaces.")
-]
-MinAcr: TypeAlias = Annotated[
-    str | None, typer.Option("--min-acr", metavar="ACR", help="The weakest sign-in it takes: 1fa, mfa, phr or phrh.")
-]
-Jwks: TypeAlias = Annotated[
-    Path | None,
-    typer.Option(
-        "--jwks", metavar="FILE", exists=True, dir_okay=False, help="Its public keys, a JWK Set: for private_key_jwt."
-    ),
-]
-Algorithm: TypeAlias = Annotated[
-    str | None,
-    typer.Option("--id-token-signed-response-alg", metavar="ALG", help="RS256, PS256, ES256 or EdDSA."),
-]
-LogoUri: TypeAlias = Annotated[str | None, typer.Option("--logo-uri", metavar="URI", help="Its picture.")]
-PolicyUri: TypeAlias = Annotated[str | None, typer.Option("--policy-uri", metavar="URI", help="Its privacy policy.")]
-TosUri: TypeAlias = Annotated[str | None, typer.Option("--tos-uri", metavar="URI", help="Its terms of service.")]
 
 
 @app.command("add")
@@ -81,11 +57,11 @@ def add_command(
     as_json: Json = False,
 ) -> None:
     """Register an application; its secret is shown this once."""
-    metadata = _metadata(
+    given = metadata(
         client_name=name,
         redirect_uris=redirect_uris,
         post_logout_redirect_uris=post_logout_redirect_uris,
-        token_endpoint_auth_method=_method(auth_method, public),
+        token_endpoint_auth_method=auth_method_of(auth_method, public),
         grant_types=grants,
         scope=scope,
         min_acr=min_acr,
@@ -95,7 +71,7 @@ def add_command(
         policy_uri=policy_uri,
         tos_uri=tos_uri,
     )
-    _show(*run(_add(metadata)), as_json=as_json)
+    _show(*run(_add(given)), as_json=as_json)
 
 
 @app.command("update")
@@ -120,11 +96,11 @@ def update_command(
 
     Repeated options replace the whole list. A client that needs a secret from now on gets one, shown this once.
     """
-    metadata = _metadata(
+    given = metadata(
         client_name=name,
         redirect_uris=redirect_uris,
         post_logout_redirect_uris=post_logout_redirect_uris,
-        token_endpoint_auth_method=_method(auth_method, public),
+        token_endpoint_auth_method=auth_method_of(auth_method, public),
         grant_types=grants,
         scope=scope,
         min_acr=min_acr,
@@ -134,7 +110,7 @@ def update_command(
         policy_uri=policy_uri,
         tos_uri=tos_uri,
     )
-    _show(*run(_update(client_id, metadata)), as_json=as_json)
+    _show(*run(_update(client_id, given)), as_json=as_json)
 
 
 @app.command("list")
@@ -184,50 +160,7 @@ def remove_command(client_id: ClientId, as_json: Json = False) -> None:
     )
 
 
-async def ensure_demo_client(pool: Pool, data_dir: Path, port: int = 8001) -> tuple[str, str]:
-    """The identifier and secret of the demo application on that port; it is registered if it is not yet.
-
-    The secret lies in ``demo-client.json`` in the data directory, for this user's eyes alone; if that file and the
-    database do not fit, a new secret takes its place.
-    """
-    file = data_dir / "demo-client.json"
-    client_id, secret = _read_demo(file)
-    metadata = {
-        "client_name": "Example Bank",
-        "redirect_uris": [f"http://localhost:{port}/callback"],
-        "post_logout_redirect_uris": [f"http://localhost:{port}/"],
-    }
-    async with transaction(pool) as conn:
-        client = await clients.find_client(conn, client_id)
-        if client is None:
-            client, secret = _new_client(metadata)
-            await clients.create(conn, client)
-        elif not same(sha256(secret), client.secret_hash or b""):
-            secret = await _renew_secret(conn, client)
-        else:
-            await clients.update(conn, registration.amend(client, metadata))
-        _write_demo(file, client.client_id, secret)
-    return client.client_id, secret
-
-
-def _read_demo(file: Path) -> tuple[str, str]:
-    with contextlib.suppress(OSError, ValueError, LookupError, TypeError):
-        kept = json.loads(file.read_text())
-        return str(kept["client_id"]), str(kept["client_secret"])
-    return "", ""
-
-
-def _write_demo(file: Path, client_id: str, secret: str) -> None:
-    # Written beside and renamed: a reader never finds half of it, and nobody else may read it for a moment.
-    file.parent.mkdir(parents=True, exist_ok=True)
-    fresh = file.with_suffix(".new")
-    fresh.unlink(missing_ok=True)
-    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w") as opened:
-        json.dump({"client_id": client_id, "client_secret": secret}, opened)
-    fresh.rename(file)
-
-
-def _new_client(metadata: Mapping[str, object]) -> tuple[Client, str]:
+def new_client(metadata: Mapping[str, object]) -> tuple[Client, str]:
     """A new client and its secret, which is empty if it needs none."""
     client = registration.register(metadata, client_id=identifier(system_entropy), now=system_clock())
     return _with_secret(client)
@@ -243,19 +176,22 @@ def _with_secret(client: Client) -> tuple[Client, str]:
     return replace(client, secret_hash=sha256(secret)), secret
 
 
-async def _renew_secret(conn: Connection, client: Client) -> str:
+async def renew_secret(conn: Connection, client: Client) -> str:
+    """A new secret of the client, and its place in the audit trail; the old one is worth nothing from then on."""
     secret = token(system_entropy)
     await clients.rotate_secret(conn, client.client_id, sha256(secret))
+    await _note(conn, "client_secret_rotated", client)
     return secret
 
 
 async def _add(metadata: Mapping[str, object]) -> tuple[Client, str]:
     try:
-        client, secret = _new_client(metadata)
+        client, secret = new_client(metadata)
     except registration.InvalidMetadata as refusal:
         _refuse_metadata(refusal)
     async with database(settings()) as pool, transaction(pool) as conn:
         await clients.create(conn, client)
+        await note_added(conn, client)
     return client, secret
 
 
@@ -268,6 +204,7 @@ async def _update(client_id: str, metadata: Mapping[str, object]) -> tuple[Clien
             _refuse_metadata(refusal)
         client, secret = _with_secret(client)
         await clients.update(conn, client)
+        await note_updated(conn, before, client)
         return client, secret
 
 
@@ -285,6 +222,7 @@ async def _set_disabled(client_id: str, *, disabled: bool) -> Client:
     async with database(settings()) as pool, transaction(pool) as conn:
         client = await _locked(conn, client_id)
         await clients.set_disabled(conn, client.client_id, system_clock() if disabled else None)
+        await _note(conn, "client_disabled" if disabled else "client_enabled", client)
         return await clients.get_client(conn, client.client_id)
 
 
@@ -293,14 +231,33 @@ async def _rotate_secret(client_id: str) -> tuple[Client, str]:
         client = await _locked(conn, client_id)
         if not registration.needs_secret(client):
             refuse(f"this client has no secret: it uses {client.token_endpoint_auth_method}")
-        return client, await _renew_secret(conn, client)
+        return client, await renew_secret(conn, client)
 
 
 async def _remove(client_id: str) -> Client:
     async with database(settings()) as pool, transaction(pool) as conn:
         client = await _locked(conn, client_id)
         await clients.remove(conn, client.client_id)
+        await _note(conn, "client_removed", client, client_name=client.client_name)
         return client
+
+
+async def note_added(conn: Connection, client: Client) -> None:
+    """Append to the audit trail that the client was registered, and where it may send users."""
+    await _note(conn, "client_added", client, client_name=client.client_name, redirect_uris=list(client.redirect_uris))
+
+
+async def note_updated(conn: Connection, before: Client, after: Client) -> None:
+    """Append to the audit trail which of the client's fields were changed; nothing if none was."""
+    was, is_now = asdict(before), asdict(after)
+    fields = [name for name in was if was[name] != is_now[name]]
+    uris = list(after.redirect_uris) if "redirect_uris" in fields else None
+    if fields:
+        await _note(conn, "client_updated", after, fields=fields, redirect_uris=uris)
+
+
+async def _note(conn: Connection, event: str, client: Client, **details: str | list[str] | None) -> None:
+    await note(conn, event, system_clock(), client_id=client.client_id, details=details)
 
 
 async def _locked(conn: Connection, client_id: str) -> Client:
@@ -309,33 +266,6 @@ async def _locked(conn: Connection, client_id: str) -> Client:
         return await clients.lock_client(conn, client_id)
     except LookupError:
         refuse(f"there is no client {client_id!a}")
-
-
-def _method(auth_method: str | None, public: bool) -> str | None:
-    if not public:
-        return auth_method
-    if auth_method not in (None, "none"):
-        raise typer.BadParameter("a public client proves nothing: leave --auth-method out", param_hint="--public")
-    return "none"
-
-
-def _metadata(*, jwks: Path | None, grant_types: list[str] | None, **given: Any) -> dict[str, object]:
-    """The members of RFC 7591 §2 for the options that were given; an empty text takes an optional one away."""
-    members = {name: value for name, value in given.items() if value is not None}
-    for name in {"min_acr", "logo_uri", "policy_uri", "tos_uri"} & members.keys():
-        members[name] = members[name] or None
-    if grant_types is not None:
-        members["grant_types"] = [word for grant in grant_types for word in grant.split()]
-    if jwks is not None:
-        members["jwks"] = _read_jwks(jwks)
-    return members
-
-
-def _read_jwks(file: Path) -> object:
-    try:
-        return json.loads(file.read_bytes())
-    except (OSError, ValueError, RecursionError):
-        refuse(f"{file} cannot be read as JSON")
 
 
 def _refuse_metadata(refusal: registration.InvalidMetadata) -> NoReturn:

@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from idp.cli import output
-from idp.cli.client import ensure_demo_client
+from idp.cli.demo_client import ensure_demo_client
 from idp.cli.processes import accepts, launch, supervise
 from idp.cli.serve import server_command, with_address
 from idp.settings import Settings
@@ -48,6 +48,7 @@ def _run(settings: Settings, environ: dict[str, str], demo_port: int, postgres: 
             "DEMO_CLIENT_ID": client_id,
             "DEMO_CLIENT_SECRET": client_secret,
             "DEMO_PORT": str(demo_port),
+            "DEMO_DATABASE_URL": dsn,
         }
         demo = launch([sys.executable, "-m", "idp.cli.demo"], environ | demo_environ)
     except BaseException:
@@ -72,6 +73,7 @@ def _announce(settings: Settings, demo_port: int) -> None:
   Open http://localhost:{demo_port} and sign in to the demo application.
 
   Your account         {settings.issuer}/account
+  Mail and messages    http://localhost:{demo_port}/inbox
   For relying apps     {settings.issuer}/.well-known/openid-configuration
   Data and keys        {settings.data_dir}, {settings.keys_dir}
 

@@ -12,9 +12,10 @@ from idp.base.entropy import system_entropy
 from idp.base.jwk import Algorithm
 from idp.base.seal import MasterKeyError
 from idp.cli.output import Json, database, emit, refuse, run, settings, table
+from idp.cli.trail import os_user
 from idp.keys.custody import Custody, ensure_master_key, read_ring, revoke, rotate
 from idp.keys.ring import ORDER
-from idp.keys.schedule import BlastRadius, Policy, TooEarly, blast_radius, until
+from idp.keys.schedule import BlastRadius, TooEarly, blast_radius, until
 from idp.model.signing_key import SigningKey
 from idp.settings import Settings
 
@@ -23,16 +24,6 @@ app = typer.Typer(help="The keys that sign tokens: their state, rotation and rem
 Alg = Annotated[Algorithm, typer.Option("--alg", help="The algorithm whose key is meant.")]
 Kid = Annotated[str, typer.Argument(metavar="KID", help="The key's identifier, as `idp keys status` shows it.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Only say what it would break.")]
-
-
-def policy(settings: Settings) -> Policy:
-    """The schedule that these settings ask for."""
-    return Policy(
-        key_life=settings.key_life,
-        max_age=settings.jwks_max_age,
-        propagation=settings.key_propagation,
-        token_life=max(settings.access_token_life, settings.id_token_life),
-    )
 
 
 @app.command("status")
@@ -58,7 +49,7 @@ async def _status(settings: Settings, *, as_json: bool) -> None:
     async with database(settings) as pool:
         rows = await read_ring(pool)
     ordered = sorted(rows, key=lambda row: (row.alg != "RS256", row.alg, ORDER.index(row.state), row.since))
-    lives = [(row, until(row, rows, policy(settings))) for row in ordered]
+    lives = [(row, until(row, rows, settings.key_policy)) for row in ordered]
     emit({"keys": [_document(*life) for life in lives]}, _table(lives), as_json=as_json)
 
 
@@ -81,7 +72,7 @@ async def _revoke(settings: Settings, kid: str, *, dry_run: bool, as_json: bool)
     with _refusing_unknown():
         if dry_run:
             async with database(settings) as pool:
-                radius = blast_radius(await read_ring(pool), kid, now, policy(settings))
+                radius = blast_radius(await read_ring(pool), kid, now, settings.key_policy)
         else:
             async with _custody(settings) as custody:
                 radius = await revoke(custody, kid, now)
@@ -96,7 +87,7 @@ async def _custody(settings: Settings) -> AsyncIterator[Custody]:
             master = await ensure_master_key(pool, settings.keys_dir, given, entropy=system_entropy)
         except MasterKeyError as error:
             refuse(str(error))
-        yield Custody(pool, master, policy(settings), settings.rsa_bits, system_entropy)
+        yield Custody(pool, master, settings.key_policy, settings.rsa_bits, system_entropy, os_user())
 
 
 @contextlib.contextmanager

@@ -13,6 +13,7 @@ import typer
 import idp
 from idp.base.lifeline import die_with_parent
 from idp.cli import output
+from idp.cli.logs import CONFIGURATION
 from idp.cli.processes import launch, supervise
 from idp.settings import Settings
 from idp.store.embedded import EmbeddedPostgres
@@ -58,10 +59,11 @@ def server_command(settings: Settings, *, workers: int = 1, log_level: str = "in
         "port": settings.port,
         "workers": workers,
         "log-level": log_level,
+        "log-config": CONFIGURATION,
         # The code of this installation, whatever lies in the current directory.
         "app-dir": Path(idp.__file__).parents[1],
         "loop": "uvloop",
-        "http": "httptools",
+        "http": "idp.cli.connection:BoundedConnection",
         "ws": "none",
         "lifespan": "on",
         # Longer than the minute for which proxies keep a connection: who closes first loses no request.

@@ -3,26 +3,26 @@
 import sys
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Annotated, TypeAlias
+from typing import Annotated
 from urllib.parse import urlsplit
 
 import typer
 
 from idp.authn import accounts
+from idp.authn.methods import authenticators
+from idp.authn.throttle import subjects_of
 from idp.base.clock import system_clock
 from idp.base.digest import PasswordHasher
 from idp.base.entropy import identifier, system_entropy
 from idp.cli.output import Json, database, emit, refuse, run, settings, table
+from idp.cli.trail import note
+from idp.cli.who import Who, get_meant
 from idp.model.user import User
 from idp.settings import Settings
-from idp.store import authorizations, sessions, totp_credentials, users, webauthn_credentials
+from idp.store import attempts, authorizations, sessions, totp_credentials, users, webauthn_credentials
 from idp.store.database import Connection, transaction
 
 app = typer.Typer(help="Add people, and look after their accounts.", no_args_is_help=True)
-
-Who: TypeAlias = Annotated[
-    str, typer.Argument(metavar="USER", help="A user name, or the account's sub; name:… and sub:… say which.")
-]
 
 REASONS = {
     "username_short": "a user name has at least 3 characters",
@@ -50,7 +50,7 @@ def add_command(
     """Add a person; without a password the account has none."""
     password = _read_line() if password_stdin else None
     user = run(_add(settings(), username, email, phone, password))
-    emit(describe(user), f"Added {user.username}.\nsub  {user.sub}", as_json=as_json)
+    emit(document(user), f"Added {user.username}.\nsub  {user.sub}", as_json=as_json)
 
 
 @app.command("list")
@@ -68,19 +68,27 @@ def list_command(as_json: Json = False) -> None:
 @app.command("show")
 def show_command(who: Who, as_json: Json = False) -> None:
     """Show an account."""
-    _print(run(_get(who)), as_json=as_json)
+    _print(*run(_get(who)), as_json=as_json)
 
 
 @app.command("disable")
 def disable_command(who: Who, as_json: Json = False) -> None:
     """Shut an account: its sessions end and its tokens are worth nothing."""
-    _print(run(_disable(who)), as_json=as_json)
+    _print(*run(_disable(who)), as_json=as_json)
 
 
 @app.command("enable")
 def enable_command(who: Who, as_json: Json = False) -> None:
     """Open a disabled account again."""
-    _print(run(_enable(who)), as_json=as_json)
+    _print(*run(_enable(who)), as_json=as_json)
+
+
+@app.command("unlock")
+def unlock_command(who: Who, as_json: Json = False) -> None:
+    """Forget all failed attempts against an account: what they had switched off works again."""
+    user, unlocked, tallies = run(_unlock(who))
+    document = {"sub": user.sub, "unlocked": list(unlocked), "tallies": tallies}
+    emit(document, _unlock_text(user, unlocked, tallies), as_json=as_json)
 
 
 @app.command("remove")
@@ -95,12 +103,20 @@ def credentials_command(who: Who, as_json: Json = False) -> None:
     """List what the user can sign in with."""
     user, found = run(_credentials(who))
     columns = ("method", "name", "last_used_at", "id")
-    rows = [tuple(credential[column] or "-" for column in columns) for credential in found]
+    rows = [
+        (*(str(credential[column] or "-") for column in columns), "switched off" if credential["locked"] else "")
+        for credential in found
+    ]
     emit(
         {"sub": user.sub, "credentials": found},
         table(rows) if rows else f"{user.username} has nothing to sign in with.",
         as_json=as_json,
     )
+
+
+def document(user: User, locked: Sequence[str] = ()) -> dict[str, object]:
+    """The account as `describe` has it, and the methods that too many failed attempts have switched off."""
+    return {**describe(user), "locked": list(locked)}
 
 
 def describe(user: User) -> dict[str, object]:
@@ -145,7 +161,11 @@ async def _add(installation: Settings, username: str, email: str, phone: str, pa
         password_changed_at=None if password is None else now,
     )
     async with database(installation) as pool, transaction(pool) as conn:
-        return await _create(conn, user, address.canonical if address else None)
+        created = await _create(conn, user, address.canonical if address else None)
+        given = [name for name in ("email", "phone", "password_hash") if getattr(user, name) is not None]
+        details = {"username": created.username, "fields": [name.removesuffix("_hash") for name in given]}
+        await note(conn, "user_added", now, sub=created.sub, details=details)
+        return created
 
 
 async def _create(conn: Connection, user: User, email_canonical: str | None) -> User:
@@ -178,44 +198,73 @@ def _place(found: Sequence[User]) -> str:
     return accounts.canonical_username(found[-1].username) if found else ""
 
 
-async def _get(who: str) -> User:
+async def _get(who: str) -> tuple[User, tuple[str, ...]]:
     async with database(settings()) as pool, transaction(pool) as conn:
-        return await _find(conn, who)
+        user = await get_meant(conn, who)
+        return user, await _locked(conn, user)
 
 
-async def _disable(who: str) -> User:
+async def _disable(who: str) -> tuple[User, tuple[str, ...]]:
     now = system_clock()
     async with database(settings()) as pool, transaction(pool) as conn:
-        user = await _find(conn, who)
+        user = await get_meant(conn, who)
         await users.disable(conn, user.sub, now)
-        await sessions.end_sessions_of(conn, user.sub, now)
+        ended = await sessions.end_sessions_of(conn, user.sub, now)
         await authorizations.revoke_of_user(conn, user.sub, now)
-        return await users.get_user(conn, user.sub)
+        await note(conn, "user_disabled", now, sub=user.sub, details={"sessions": ended})
+        return await users.get_user(conn, user.sub), await _locked(conn, user)
 
 
-async def _enable(who: str) -> User:
+async def _enable(who: str) -> tuple[User, tuple[str, ...]]:
+    now = system_clock()
     async with database(settings()) as pool, transaction(pool) as conn:
-        user = await _find(conn, who)
-        await users.enable(conn, user.sub, system_clock())
-        return await users.get_user(conn, user.sub)
+        user = await get_meant(conn, who)
+        await users.enable(conn, user.sub, now)
+        await note(conn, "user_enabled", now, sub=user.sub)
+        return await users.get_user(conn, user.sub), await _locked(conn, user)
+
+
+async def _unlock(who: str) -> tuple[User, tuple[str, ...], int]:
+    async with database(settings()) as pool, transaction(pool) as conn:
+        user = await get_meant(conn, who)
+        unlocked = await _locked(conn, user)
+        tallies = sum([await attempts.remove_tallies(conn, subject) for subject in subjects_of(user)])
+        found = {"methods": list(unlocked), "tallies": tallies}
+        await note(conn, "user_unlocked", system_clock(), sub=user.sub, details=found)
+        return user, unlocked, tallies
+
+
+def _unlock_text(user: User, unlocked: Sequence[str], tallies: int) -> str:
+    if unlocked:
+        return f"Forgot all failed attempts against {user.username}. Works again: {', '.join(unlocked)}."
+    if tallies:
+        return f"Forgot all failed attempts against {user.username}; nothing had been switched off."
+    return f"There were no failed attempts against {user.username}."
+
+
+async def _locked(conn: Connection, user: User) -> tuple[str, ...]:
+    """The methods of the user that are switched off."""
+    return tuple({one.method: None for one in await authenticators(conn, user) if one.locked})
 
 
 async def _remove(who: str) -> User:
     async with database(settings()) as pool, transaction(pool) as conn:
-        user = await _find(conn, who)
+        user = await get_meant(conn, who)
         await users.remove(conn, user.sub)
+        await note(conn, "user_removed", system_clock(), sub=user.sub, details={"username": user.username})
         return user
 
 
-async def _credentials(who: str) -> tuple[User, list[dict[str, str | None]]]:
+async def _credentials(who: str) -> tuple[User, list[dict[str, object]]]:
     async with database(settings()) as pool, transaction(pool) as conn:
-        user = await _find(conn, who)
+        user = await get_meant(conn, who)
         apps = await totp_credentials.list_confirmed(conn, user.sub)
         keys = await webauthn_credentials.list_of(conn, user.sub)
+        locked = await _locked(conn, user)
     found = [_credential("password", None, "Password", user.password_changed_at, None)] if user.password_hash else []
     found += [_credential("totp", each.id, each.name, each.created_at, each.last_used_at) for each in apps]
     found += [_credential("webauthn", each.id, each.name, each.created_at, each.last_used_at) for each in keys]
-    return user, found
+    return user, [{**each, "locked": each["method"] in locked} for each in found]
 
 
 def _credential(
@@ -223,30 +272,6 @@ def _credential(
 ) -> dict[str, str | None]:
     times = {"created_at": _time(created_at), "last_used_at": _time(last_used_at)}
     return {"id": id_, "method": method, "name": name, **times}
-
-
-async def _find(conn: Connection, who: str) -> User:
-    """The one account that is meant; refuses if there is none, or if one's name is another's sub."""
-    kind, _, rest = who.rpartition(":")
-    found: dict[str, User] = {}
-    if kind in ("", "name"):
-        found |= _by_sub(await users.find_by_username(conn, _name(rest)))
-    if kind in ("", "sub") and rest.isascii() and rest.isprintable():
-        found |= _by_sub(await users.find_user(conn, rest))
-    if not found:
-        refuse(f"there is no user {who!a}")
-    if len(found) > 1:
-        refuse(f"{who!a} is the name of one account and the sub of another: write name:{rest} or sub:{rest}")
-    return next(iter(found.values()))
-
-
-def _by_sub(user: User | None) -> dict[str, User]:
-    return {} if user is None else {user.sub: user}
-
-
-def _name(username: str) -> str:
-    """The canonical name; empty, which nobody is called, for what can be no name."""
-    return "" if accounts.username_fault(username) else accounts.canonical_username(username)
 
 
 def _read_line() -> str:
@@ -262,16 +287,16 @@ def _refuse_faults(reasons: Sequence[str]) -> None:
         refuse("\n  ".join(["this account cannot be added:", *reasons]))
 
 
-def _print(user: User, *, as_json: bool) -> None:
-    shown = describe(user)
-    rows = [(name, _text(value)) for name, value in shown.items() if value is not None]
+def _print(user: User, locked: Sequence[str], *, as_json: bool) -> None:
+    shown = document(user, locked)
+    rows = [(name, _text(value)) for name, value in shown.items() if value not in (None, [])]
     emit(shown, table(rows), as_json=as_json)
 
 
 def _text(value: object) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
-    return str(value)
+    return ", ".join(value) if isinstance(value, list) else str(value)
 
 
 def _time(moment: datetime | None) -> str | None:

@@ -1,7 +1,7 @@
 """The keeping of the keys: what the schedule decides is done here, by one process at a time."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -24,8 +24,10 @@ from idp.keys.schedule import (
     plan,
     rotation,
 )
+from idp.model.event import Event
 from idp.model.signing_key import SigningKey
 from idp.store import signing_keys
+from idp.store.audit_events import record_event
 from idp.store.database import Connection, Pool, Unavailable, notify, transaction
 
 TURN_PAUSE = 0.05
@@ -34,13 +36,17 @@ TURN_TRIES = 1200
 
 @dataclass(frozen=True, slots=True)
 class Custody:
-    """The means by which keys are made, sealed and kept; ``rsa_bits`` is the size of new RSA keys."""
+    """The means by which keys are made, sealed and kept; ``rsa_bits`` is the size of new RSA keys.
+
+    ``operator`` is who has a hand in it, for the audit trail; None where the schedule acts by itself.
+    """
 
     pool: Pool = field(repr=False)
     master: MasterKey
     policy: Policy
     rsa_bits: int
     entropy: Entropy = field(repr=False)
+    operator: str | None = None
 
 
 async def ensure_master_key(pool: Pool, directory: Path, given: str | None, *, entropy: Entropy) -> MasterKey:
@@ -119,9 +125,11 @@ async def _in_turn(custody: Custody, decide: Callable[[Rows], tuple[Action, ...]
     for _ in range(TURN_TRIES):
         async with transaction(custody.pool) as conn:
             if await signing_keys.try_lock(conn):
-                actions = decide(await signing_keys.list_signing_keys(conn))
+                rows = await signing_keys.list_signing_keys(conn)
+                actions = decide(rows)
                 for action in actions:
-                    await _act(custody, conn, action, now)
+                    key = await _act(custody, conn, action, now, {row.kid: row for row in rows})
+                    await _note(custody, conn, action, key, now)
                 if actions:
                     await notify(conn, signing_keys.CHANNEL)
                 return actions
@@ -129,24 +137,47 @@ async def _in_turn(custody: Custody, decide: Callable[[Rows], tuple[Action, ...]
     raise Unavailable("another process has been changing the signing keys for too long")
 
 
-async def _act(custody: Custody, conn: Connection, action: Action, now: datetime) -> None:
+async def _act(
+    custody: Custody, conn: Connection, action: Action, now: datetime, ring: Mapping[str, SigningKey]
+) -> SigningKey:
+    """Do it, and return the key that it was done to, as it was before."""
     match action:
         case Publish(alg, active):
-            key = await asyncio.to_thread(jwk.generate, alg, rsa_bits=custody.rsa_bits)
-            await signing_keys.create_signing_key(
-                conn,
-                SigningKey(
-                    kid=key.kid,
-                    alg=alg,
-                    public_jwk=key.public_jwk,
-                    sealed_private=seal_private(key, custody.master, custody.entropy),
-                    published_at=now,
-                    activated_at=now if active else None,
-                ),
-            )
+            return await _publish(custody, conn, alg, now, active=active)
         case Activate(kid):
             await signing_keys.activate_signing_key(conn, kid, now)
         case Retire(kid):
             await signing_keys.retire_signing_key(conn, kid, now)
         case Forget(kid):
             await signing_keys.delete_signing_key(conn, kid)
+    return ring[action.kid]
+
+
+async def _publish(custody: Custody, conn: Connection, alg: Algorithm, now: datetime, *, active: bool) -> SigningKey:
+    made = await asyncio.to_thread(jwk.generate, alg, rsa_bits=custody.rsa_bits)
+    key = SigningKey(
+        kid=made.kid,
+        alg=alg,
+        public_jwk=made.public_jwk,
+        sealed_private=seal_private(made, custody.master, custody.entropy),
+        published_at=now,
+        activated_at=now if active else None,
+    )
+    await signing_keys.create_signing_key(conn, key)
+    return key
+
+
+_EVENTS: dict[type[Action], str] = {
+    Publish: "key_published",
+    Activate: "key_activated",
+    Retire: "key_retired",
+    Forget: "key_removed",
+}
+
+
+async def _note(custody: Custody, conn: Connection, action: Action, key: SigningKey, now: datetime) -> None:
+    details = {"kid": key.kid, "alg": key.alg, "state": key.state}
+    if custody.operator:
+        details["os_user"] = custody.operator
+    actor = "system" if custody.operator is None else "operator"
+    await record_event(conn, Event(_EVENTS[type(action)], actor, now, details=details))

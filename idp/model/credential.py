@@ -1,6 +1,6 @@
 """Enrolled authenticators."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from idp.model.assurance import Evidence
@@ -42,10 +42,21 @@ class WebAuthnCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryCodes:
+    """A user's one set of recovery codes: how many there were and are left, and the salt with which all are hashed."""
+
+    total: int
+    left: int
+    created_at: datetime
+    salt: bytes = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
 class Authenticator:
     """One way in which a user can prove who they are, as the login flow needs to know it.
 
-    The three flags are what a use of it will show at best; ``evidence`` turns the way into that best case.
+    The three flags are what a use of it will show at best; ``evidence`` turns the way into that best case. A ``locked``
+    one still counts for what the account asks, and cannot be used.
     """
 
     method: str
@@ -55,6 +66,7 @@ class Authenticator:
     device_bound: bool = False
     attested: bool = False
     last_used_at: datetime | None = None
+    locked: bool = False
 
     def evidence(self, at: datetime) -> Evidence:
         """What a use of this authenticator at that time would show."""

@@ -17,3 +17,5 @@ class Session:
     seen_at: datetime
     expires_at: datetime
     ended_at: datetime | None = None
+    address: str | None = None
+    user_agent: str | None = None

@@ -6,8 +6,15 @@
 
 from typing import TYPE_CHECKING, ClassVar
 
+from idp.model.authorization import Authorization
+
 if TYPE_CHECKING:
     from idp.oauth.request import RedirectTarget
+
+
+def _line(text: str) -> str:
+    """One line of ASCII, whatever was sent: nobody writes lines of their own into a log (ASVS 16.4.1)."""
+    return text.encode("unicode_escape").decode()
 
 
 class OAuthError(Exception):
@@ -17,9 +24,9 @@ class OAuthError(Exception):
     status: ClassVar[int] = 400
 
     def __init__(self, description: str, *, detail: str = "") -> None:
-        super().__init__(f"{self.code}: {detail or description}")
         self.description = description
-        self.detail = detail
+        self.detail = _line(detail)
+        super().__init__(f"{self.code}: {self.detail or description}")
 
 
 class InvalidRequest(OAuthError):
@@ -36,9 +43,13 @@ class InvalidClient(OAuthError):
 
 
 class InvalidGrant(OAuthError):
-    """RFC 6749 §5.2."""
+    """RFC 6749 §5.2; ``ended`` is the authorization that was revoked because of it, for the audit trail."""
 
     code = "invalid_grant"
+
+    def __init__(self, description: str, *, detail: str = "", ended: Authorization | None = None) -> None:
+        super().__init__(description, detail=detail)
+        self.ended = ended
 
 
 class UnauthorizedClient(OAuthError):
@@ -154,8 +165,8 @@ class PageError(Exception):
     """An error shown to the user on a page of ours, never a redirect; ``cause`` picks its fixed wording."""
 
     def __init__(self, cause: str, *, status: int = 400, detail: str = "", client_id: str = "") -> None:
-        super().__init__(f"{cause}: {detail}")
         self.cause = cause
         self.status = status
-        self.detail = detail
+        self.detail = _line(detail)
+        super().__init__(f"{cause}: {self.detail}")
         self.client_id = client_id

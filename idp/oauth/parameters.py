@@ -23,7 +23,7 @@ def single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
             raise InvalidRequest("A parameter is included more than once.", detail=name[:64])
         if len(name) > LONGEST_VALUE or len(value) > LONGEST_VALUE:
             raise InvalidRequest("A parameter is too long.", detail=name[:64])
-        if any(ord(char) < 0x20 or ord(char) == 0x7F for char in name + value):
+        if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in name + value):
             raise InvalidRequest("A parameter has a control character.", detail=repr(name[:64]))
         seen.add(name)
         if value:

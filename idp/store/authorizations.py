@@ -143,14 +143,17 @@ async def session_is_live(conn: Connection, session_id: str, *, now: datetime) -
     )
 
 
-async def revoke_authorization(conn: Connection, authorization_id: str, *, now: datetime) -> bool:
-    """Kill the authorization with all its tokens; False if it was dead already."""
+async def revoke_authorization(conn: Connection, authorization_id: str, *, now: datetime) -> Authorization | None:
+    """Kill the authorization with all its tokens, and answer what it was; None if it was dead already."""
     row = await conn.fetchrow(
-        "UPDATE authorizations SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL RETURNING id",
+        f"""
+        UPDATE authorizations SET revoked_at = $2 WHERE id = $1 AND revoked_at IS NULL
+        RETURNING {COLUMNS}
+        """,
         authorization_id,
         now,
     )
-    return row is not None
+    return None if row is None else _authorization(row)
 
 
 async def revoke_of_user(conn: Connection, sub: str, now: datetime) -> None:

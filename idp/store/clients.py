@@ -55,6 +55,21 @@ async def find_client(conn: Connection, client_id: str) -> Client | None:
     return None if row is None else _client(row)
 
 
+async def has_public_origin(conn: Connection, origin: str) -> bool:
+    """Whether the pages of this origin are those of a public client, by its redirect URIs: ``scheme://host[:port]``."""
+    found: bool = await conn.fetchval(
+        """
+        SELECT EXISTS (
+            SELECT FROM clients, unnest(redirect_uris) AS uri
+            WHERE token_endpoint_auth_method = 'none' AND disabled_at IS NULL
+                AND (lower(uri) = $1 OR starts_with(lower(uri), $1 || '/'))
+        )
+        """,
+        origin,
+    )
+    return found
+
+
 async def get_client(conn: Connection, client_id: str) -> Client:
     """The client of that id; raises LookupError if there is none."""
     client = await find_client(conn, client_id)

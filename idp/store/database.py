@@ -17,6 +17,8 @@ else:
     Connection = asyncpg.Connection | PoolConnectionProxy
     Pool = asyncpg.Pool
 Row: TypeAlias = asyncpg.Record
+Transactions: TypeAlias = Callable[[], contextlib.AbstractAsyncContextManager[Connection]]
+"""Opens a transaction each time that it is called."""
 
 # A request that meets a dead or overloaded database is to end within 5 s: 2 for a connection, 3 for a statement.
 ACQUIRE_TIMEOUT = 2.0

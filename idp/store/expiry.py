@@ -1,11 +1,16 @@
 """The clean-up: what has expired is refused anyway (F21), here it is forgotten, so that tables level off."""
 
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from idp.store import (
+    attempts,
+    audit_events,
     authorizations,
     client_assertions,
     interactions,
+    known_devices,
+    outbox,
     refresh_tokens,
     revoked_tokens,
     sessions,
@@ -13,16 +18,29 @@ from idp.store import (
 )
 from idp.store.database import Connection
 
-KEEP = timedelta(days=1)
+ENDED = timedelta(days=1)
 """How long what has ended stays to be told apart from what never was."""
 
 
-async def delete_expired(conn: Connection, *, now: datetime, enrolment_life: timedelta) -> None:
+@dataclass(frozen=True, slots=True)
+class Keep:
+    """How long things are kept that have no end of their own."""
+
+    enrolments: timedelta
+    attempts: timedelta
+    audit: timedelta
+
+
+async def delete_expired(conn: Connection, keep: Keep, *, now: datetime) -> None:
     """Forget everything whose time is over."""
     await interactions.delete_expired(conn, now=now)
     await refresh_tokens.delete_expired(conn, now=now)
-    await authorizations.delete_expired(conn, now=now, keep=KEEP)
-    await sessions.delete_expired(conn, now=now, keep=KEEP)
+    await authorizations.delete_expired(conn, now=now, keep=ENDED)
+    await sessions.delete_expired(conn, now=now, keep=ENDED)
     await client_assertions.delete_expired(conn, now=now)
     await revoked_tokens.delete_expired(conn, now=now)
-    await totp_credentials.delete_expired(conn, begun_before=now - enrolment_life)
+    await totp_credentials.delete_expired(conn, begun_before=now - keep.enrolments)
+    await known_devices.delete_expired(conn, now=now)
+    await outbox.delete_expired(conn, now=now, keep=ENDED)
+    await attempts.delete_expired(conn, missed_before=now - keep.attempts)
+    await audit_events.delete_expired(conn, now=now, keep=keep.audit)

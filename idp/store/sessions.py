@@ -9,7 +9,7 @@ from idp.model.session import Session
 from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
 
-COLUMNS = "id, sub, evidence, created_at, seen_at, expires_at, ended_at"
+COLUMNS = "id, sub, evidence, created_at, seen_at, expires_at, ended_at, address, user_agent"
 
 
 def _session(row: Row) -> Session:
@@ -21,6 +21,8 @@ def _session(row: Row) -> Session:
         seen_at=row["seen_at"],
         expires_at=row["expires_at"],
         ended_at=row["ended_at"],
+        address=row["address"],
+        user_agent=row["user_agent"],
     )
 
 
@@ -33,12 +35,14 @@ async def create_session(
     *,
     now: datetime,
     life: timedelta,
+    address: str | None = None,
+    user_agent: str | None = None,
 ) -> Session:
-    """A new session of this user, found by the secret in its cookie."""
+    """A new session of this user, found by the secret in its cookie; the last two tell its owner where it is."""
     row = await conn.fetchrow(
         f"""
-        INSERT INTO sessions (id, secret_hash, sub, evidence, created_at, seen_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $5, $6)
+        INSERT INTO sessions (id, secret_hash, sub, evidence, created_at, seen_at, expires_at, address, user_agent)
+        VALUES ($1, $2, $3, $4, $5, $5, $6, $7, $8)
         RETURNING {COLUMNS}
         """,
         session_id,
@@ -47,6 +51,8 @@ async def create_session(
         to_json(evidence),
         now,
         now + life,
+        address,
+        user_agent,
     )
     assert row is not None
     return _session(row)
@@ -119,22 +125,52 @@ async def consume_challenge(conn: Connection, session_id: str, *, now: datetime,
     return None if row is None else bytes(row["challenge"])
 
 
+async def list_live(conn: Connection, sub: str, *, now: datetime, idle: timedelta) -> tuple[Session, ...]:
+    """The user's sessions that are signed in now, the one used last first."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {COLUMNS} FROM sessions
+        WHERE sub = $1 AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3
+        ORDER BY seen_at DESC, id
+        """,
+        sub,
+        now,
+        now - idle,
+    )
+    return tuple(_session(row) for row in rows)
+
+
 async def end_session(conn: Connection, session_id: str, *, now: datetime) -> None:
     """End the session, and with it all it has authorized but what was granted for offline use."""
     await conn.execute("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", session_id, now)
+    await _revoke(conn, [session_id], now)
+
+
+async def end_sessions_of(conn: Connection, sub: str, now: datetime, *, but: str | None = None) -> int:
+    """End the user's sessions, all or all but one, as ``end_session`` does; answers how many there were."""
+    rows = await conn.fetch(
+        """
+        UPDATE sessions SET ended_at = $2
+        WHERE sub = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3
+        RETURNING id, expires_at > $2 AS live
+        """,
+        sub,
+        now,
+        but,
+    )
+    await _revoke(conn, [row["id"] for row in rows], now)
+    return sum(row["live"] for row in rows)
+
+
+async def _revoke(conn: Connection, session_ids: list[str], now: datetime) -> None:
     await conn.execute(
         """
         UPDATE authorizations SET revoked_at = $2
-        WHERE session_id = $1 AND revoked_at IS NULL AND NOT 'offline_access' = ANY (scope)
+        WHERE session_id = ANY ($1) AND revoked_at IS NULL AND NOT 'offline_access' = ANY (scope)
         """,
-        session_id,
+        session_ids,
         now,
     )
-
-
-async def end_sessions_of(conn: Connection, sub: str, now: datetime) -> None:
-    """End every session of the user."""
-    await conn.execute("UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL", sub, now)
 
 
 async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:

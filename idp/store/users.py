@@ -1,5 +1,6 @@
 """Accounts."""
 
+from collections.abc import Iterable
 from datetime import datetime
 
 from idp.model.user import User
@@ -123,6 +124,12 @@ async def list_users(conn: Connection, *, after: str = "", limit: int = 100) -> 
         limit,
     )
     return tuple(user for row in rows if (user := _user(row)) is not None)
+
+
+async def find_usernames(conn: Connection, subs: Iterable[str]) -> dict[str, str]:
+    """The user names of those of these accounts that are still there, by ``sub``."""
+    rows = await conn.fetch("SELECT sub, username FROM users WHERE sub = ANY($1::text[])", sorted(set(subs)))
+    return {row["sub"]: row["username"] for row in rows}
 
 
 async def lock(conn: Connection, sub: str) -> None:

@@ -7,13 +7,14 @@ from idp.model.user import User
 from idp.oauth.errors import AccessDenied, AuthorizationError
 from idp.store.consents import record_consent
 from idp.store.database import transaction
-from idp.store.interactions import record_approval
-from idp.web.answers import allow_form_target, page, see_other
+from idp.store.interactions import consume_interaction, record_approval
+from idp.web.answers import allow_form_target, page, refuse, see_other
 from idp.web.flow import proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.pages import ConsentPage, Person, ScopeLine
 from idp.web.provider import moment, provider_of
 from idp.web.slip import needed, slip_of
+from idp.web.trail import note
 
 
 async def show(request: Request) -> Response:
@@ -40,13 +41,19 @@ async def submit(request: Request) -> Response:
         standing, asked = visit.standing, needed(visit.standing.request)
         if standing.need is None or standing.need.prompt != "consent":
             return see_other(f"/login?interaction={visit.interaction.id}")
+        user, client_id = needed(standing.user), asked.client.client_id
         if form.get("decision") == "deny":
-            raise AuthorizationError(asked.target, AccessDenied("The user did not allow the request."))
+            # Denied is denied: going back does not find the same question again.
+            await consume_interaction(conn, visit.interaction.id, now=moment(request))
+            await note(request, conn, "consent_denied", sub=user.sub, client_id=client_id)
+            return refuse(
+                request, AuthorizationError(asked.target, AccessDenied("The user did not allow the request."))
+            )
         if form.get("decision") != "allow":
             return see_other(f"/consent?interaction={visit.interaction.id}")
-        user = needed(standing.user)
         scope = asked.scope_to_approve
-        await record_consent(conn, user.sub, asked.client.client_id, scope, now=moment(request))
+        await record_consent(conn, user.sub, client_id, scope, now=moment(request))
+        await note(request, conn, "consent_given", sub=user.sub, client_id=client_id, scope=list(scope))
         interaction = await record_approval(conn, visit.interaction.id, scope)
         return await proceed(request, conn, await revisit(request, conn, interaction))
 

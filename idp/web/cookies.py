@@ -1,4 +1,9 @@
-"""The two cookies: the session, and the browser to which interactions are bound (ASVS 3.3)."""
+"""The three cookies (ASVS 3.3): the session, the browser to which interactions are bound, and the device.
+
+The device is the browser as accounts know it that have signed in there; it alone outlives the browser's closing.
+"""
+
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,10 +22,16 @@ def read(request: Request, provider: Provider, name: str) -> str | None:
     return value if value is not None and 16 <= len(value) <= 64 else None
 
 
-def write(response: Response, provider: Provider, name: str, value: str) -> None:
-    """Set the cookie until the browser closes: HttpOnly, SameSite=Lax, Secure wherever that can be."""
+def write(response: Response, provider: Provider, name: str, value: str, *, life: timedelta | None = None) -> None:
+    """Set the cookie for that long, or until the browser closes: HttpOnly, SameSite=Lax, Secure wherever it can be."""
     response.set_cookie(
-        _name(provider, name), value, path="/", httponly=True, samesite="lax", secure=provider.is_secure
+        _name(provider, name),
+        value,
+        max_age=None if life is None else int(life.total_seconds()),
+        path="/",
+        httponly=True,
+        samesite="lax",
+        secure=provider.is_secure,
     )
 
 

@@ -1,13 +1,26 @@
 """The discovery documents (OpenID Connect Discovery 1.0 §4; RFC 8414 §3), from memory alone."""
 
+import hashlib
+import json
+from functools import cache
+
 from starlette.requests import Request
-from starlette.responses import JSONResponse, Response
+from starlette.responses import Response
 
 from idp.oauth.metadata import metadata
+from idp.web.answers import public_document
 from idp.web.provider import provider_of
+
+MAX_AGE = 300
 
 
 async def discovery(request: Request) -> Response:
-    """The metadata of this issuer."""
-    headers = {"Cache-Control": "public, max-age=300", "Access-Control-Allow-Origin": "*"}
-    return JSONResponse(metadata(provider_of(request).issuer), headers=headers)
+    """The metadata of this issuer, or 304 to one who has it already."""
+    document, etag = _document(provider_of(request).issuer)
+    return public_document(request, document, etag=etag, max_age=MAX_AGE)
+
+
+@cache
+def _document(issuer: str) -> tuple[bytes, str]:
+    document = json.dumps(metadata(issuer), separators=(",", ":")).encode()
+    return document, f'"{hashlib.sha256(document).hexdigest()[:32]}"'

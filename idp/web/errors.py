@@ -5,14 +5,25 @@ import logging
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
+from starlette.types import ExceptionHandler
 
 from idp.base.digest import Busy
-from idp.base.entropy import identifier
-from idp.oauth.errors import AuthorizationError, BearerError, InvalidClient, OAuthError, PageError
+from idp.oauth.errors import (
+    AccountSelectionRequired,
+    AuthorizationError,
+    BearerError,
+    ConsentRequired,
+    InteractionRequired,
+    InvalidClient,
+    LoginRequired,
+    OAuthError,
+    PageError,
+)
 from idp.store.database import Unavailable
-from idp.web.answers import deliver, page
+from idp.web.answers import page, refuse
 from idp.web.pages import ErrorPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment
+from idp.web.trail import note_refusal
 
 _LOG = logging.getLogger(__name__)
 
@@ -35,16 +46,33 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
         "This sign-out link does not work",
         f"The app asked us to send you to an address that it has not registered. {_STOPPED}",
     ),
+    "factor_locked": (
+        "This way to sign in is switched off",
+        "Wrong codes were entered too often, so codes are not accepted any more. Your password may be known to "
+        "somebody else: ask the help desk to unlock your account, then change it.",
+    ),
+    "no_second_factor": (
+        "Recovery codes need something to stand in for",
+        "Add a passkey or an authenticator app first. Then make recovery codes, in case that you lose it.",
+    ),
     "not_found": ("There is nothing here", "The address may be mistyped, or what was here has gone."),
     "server_busy": ("We cannot do this right now", "Nothing was changed. Try again in a minute."),
     "internal": ("Something went wrong on our side", "Nothing of what you did is lost. Try again in a minute."),
 }
 
 
-def oauth_error(request: Request, error: Exception) -> Response:
+# Asking under prompt=none is how an app finds out: these answers are no refusals of anything.
+_ORDINARY = (LoginRequired, ConsentRequired, InteractionRequired, AccountSelectionRequired)
+
+
+async def oauth_error(request: Request, error: Exception) -> Response:
     """RFC 6749 §5.2."""
     assert isinstance(error, OAuthError)
     _LOG.info("refused: %s", error)
+    client_id = getattr(request.state, "client_id", None)
+    await note_refusal(
+        request, "request_refused", actor="client", client_id=client_id, error=error.code, detail=error.detail
+    )
     headers = {"Cache-Control": "no-store"}
     if isinstance(error, InvalidClient) and request.headers.get("authorization", "").lower().startswith("basic"):
         headers["WWW-Authenticate"] = 'Basic realm="client"'
@@ -52,9 +80,11 @@ def oauth_error(request: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=error.status, headers=headers)
 
 
-def bearer_error(_request: Request, error: Exception) -> Response:
+async def bearer_error(request: Request, error: Exception) -> Response:
     """RFC 6750 §3."""
     assert isinstance(error, BearerError)
+    if error.code:
+        await note_refusal(request, "token_refused", actor="client", error=error.code, detail=error.description)
     parts = {"error": error.code, "error_description": error.description, "scope": error.scope}
     told = ", ".join(f'{name}="{value}"' for name, value in parts.items() if value)
     body = {"error": error.code, "error_description": error.description} if error.code else {}
@@ -62,23 +92,28 @@ def bearer_error(_request: Request, error: Exception) -> Response:
     return JSONResponse(body, status_code=error.status, headers=headers)
 
 
-def authorization_error(request: Request, error: Exception) -> Response:
+async def authorization_error(request: Request, error: Exception) -> Response:
     """RFC 6749 §4.1.2.1, through the response mode, with ``state`` and ``iss``."""
     assert isinstance(error, AuthorizationError)
     _LOG.info("refused: %s", error)
-    parameters = (("error", error.error.code), ("error_description", error.error.description))
-    return deliver(request, error.target, parameters)
+    if not isinstance(error.error, _ORDINARY):
+        client_id, code = error.target.client.client_id, error.error.code
+        await note_refusal(request, "request_refused", client_id=client_id, error=code, detail=error.error.detail)
+    return refuse(request, error)
 
 
-def page_error(request: Request, error: Exception) -> Response:
+async def page_error(request: Request, error: Exception) -> Response:
     """A page with a fixed wording per cause, never a redirect."""
     assert isinstance(error, PageError)
+    await note_refusal(
+        request, "request_refused", error=error.cause, detail=f"{error.client_id} {error.detail}".strip()
+    )
     return error_page(request, error.cause, status=error.status, detail=error.detail, client_id=error.client_id)
 
 
 def error_page(request: Request, cause: str, *, status: int, detail: str = "", client_id: str = "") -> Response:
     """The error page of this cause, with a reference that the log has too."""
-    reference = identifier(provider_of(request).entropy)[:12]
+    reference: str = request.state.request_id
     _LOG.info("page error %s %s: %r %r", cause, reference, detail, client_id[:64])
     title, text = PAGE_WORDS[cause]
     facts = [("Cause", cause.replace("_", " "))]
@@ -120,7 +155,7 @@ def _wants_page(request: Request) -> bool:
     return "text/html" in request.headers.get("accept", "")
 
 
-HANDLERS = {
+HANDLERS: dict[type[Exception], ExceptionHandler] = {
     OAuthError: oauth_error,
     BearerError: bearer_error,
     AuthorizationError: authorization_error,

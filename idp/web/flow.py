@@ -1,28 +1,41 @@
 """From one step of an interaction to the next, and from the last one back to the client."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.assurance import assess
 from idp.authn.freshness import merge
+from idp.authn.methods.webauthn import CHALLENGE_BYTES
 from idp.base.entropy import identifier, token
 from idp.model.assurance import Evidence
 from idp.model.authorization import Authorization, AuthorizationCode
 from idp.model.interaction import Interaction
 from idp.model.session import Session
+from idp.model.user import User
 from idp.oauth.errors import AuthorizationError, LoginRequired, PageError
 from idp.oauth.request import AuthorizationRequest
 from idp.store.authorizations import create_authorization, create_code
 from idp.store.database import Connection
-from idp.store.interactions import consume_interaction, create_interaction, find_interaction
+from idp.store.interactions import (
+    consume_interaction,
+    create_interaction,
+    find_interaction,
+    record_challenge,
+    record_proof,
+)
+from idp.store.known_devices import remember_device
 from idp.store.sessions import create_session, end_session, find_session, rotate_session
 from idp.web import cookies
-from idp.web.answers import deliver, see_other
-from idp.web.errors import authorization_error
+from idp.web.answers import deliver, refuse, see_other
 from idp.web.provider import Provider, moment, provider_of
+from idp.web.source import address_of, user_agent_of
 from idp.web.standing import Standing, load_request, stand
+from idp.web.trail import note
+
+DEVICE_LIFE = timedelta(days=180)
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,21 +103,31 @@ async def revisit(request: Request, conn: Connection, interaction: Interaction) 
 
 async def proceed(request: Request, conn: Connection, visit: Visit) -> Response:
     """Go on: establish the session once the account's own requirement is met, then the next page or the answer."""
-    standing, secret = visit.standing, None
-    if visit.interaction.evidence and standing.user and standing.account_met:
-        session, secret = await _establish(request, conn, standing)
+    standing, established = visit.standing, None
+    if visit.interaction.evidence and standing.user and standing.account_met and not _is_established(visit):
+        established = await _establish(request, conn, standing, standing.user)
+        # From now on the session alone has what was proved: what waits here cannot outlast a sign-out (A-70).
+        visit = replace(visit, interaction=await record_proof(conn, visit.interaction.id, standing.user.sub, ()))
         standing = await stand(
             provider_of(request),
             conn,
             request=standing.request,
-            session=session,
+            session=established.session,
             interaction=visit.interaction,
             now=moment(request),
         )
     response = await _next(request, conn, Visit(visit.interaction, standing))
-    if secret is not None:
-        cookies.write(response, provider_of(request), "session", secret)
+    if established is not None:
+        established.write(response, provider_of(request))
     return response
+
+
+def _is_established(visit: Visit) -> bool:
+    """Whether the session has all that this login has proved."""
+    session = visit.standing.session
+    if session is None or session.sub != visit.interaction.sub:
+        return False
+    return set(merge(session.evidence, visit.interaction.evidence)) == set(session.evidence)
 
 
 async def _next(request: Request, conn: Connection, visit: Visit) -> Response:
@@ -119,7 +142,7 @@ async def _next(request: Request, conn: Connection, visit: Visit) -> Response:
         return await answer(request, conn, standing.request, standing, visit.interaction)
     if standing.need.prompt == "refuse":
         # Answered and not raised: a code or challenge that was just spent has to stay spent.
-        return authorization_error(request, AuthorizationError(standing.request.target, standing.need.error))
+        return refuse(request, AuthorizationError(standing.request.target, standing.need.error))
     page = {"create": "/register", "consent": "/consent", "select_account": "/login/choose"}
     return see_other(f"{page.get(standing.need.prompt, '/login')}?{here}")
 
@@ -136,7 +159,7 @@ async def answer(
     assurance = assess(standing.evidence)
     if standing.user is None or standing.session is None or assurance is None:
         error = LoginRequired("The user has to sign in.")
-        return authorization_error(request, AuthorizationError(asked.target, error))
+        return refuse(request, AuthorizationError(asked.target, error))
     if interaction is not None and not await consume_interaction(conn, interaction.id, now=now):
         raise PageError("interaction_gone")
     authorization = Authorization(
@@ -163,36 +186,85 @@ async def answer(
     return deliver(request, asked.target, (("code", code),))
 
 
-async def _establish(request: Request, conn: Connection, standing: Standing) -> tuple[Session, str]:
-    """The session with what was just proved, under a new secret (ASVS 7.2.4); another user's session ends."""
-    user, session = standing.user, standing.session
-    assert user is not None
+@dataclass(frozen=True, slots=True)
+class Established:
+    """A session as it now is, the new secret of its cookie, and that of the device if the browser was not known."""
+
+    session: Session
+    secret: str
+    device: str | None = None
+
+    def write(self, response: Response, provider: Provider) -> None:
+        """Hand the secrets to the browser."""
+        cookies.write(response, provider, "session", self.secret)
+        if self.device is not None:
+            cookies.write(response, provider, "device", self.device, life=DEVICE_LIFE)
+
+
+async def _establish(request: Request, conn: Connection, standing: Standing, user: User) -> Established:
+    """The session with what was just proved, under a new secret (ASVS 7.2.4); another user's session ends.
+
+    Raises PageError where the session to be raised is gone.
+    """
+    session = standing.session
     if session is not None and session.sub != user.sub:
         await end_session(conn, session.id, now=moment(request))
         session = None
-    if session is not None and (raised := await raise_session(request, conn, session, standing.evidence)) is not None:
+    if session is not None:
+        raised = await raise_session(request, conn, session, standing.evidence)
+        if raised is None:
+            # It was ended elsewhere in this very moment, and what it had shown has ended with it.
+            raise PageError("interaction_gone")
+        await _note_sign_in(request, conn, "step_up", standing, raised.session)
         return raised
-    provider, secret = provider_of(request), token(provider_of(request).entropy)
+    provider, now, secret = provider_of(request), moment(request), token(provider_of(request).entropy)
     created = await create_session(
         conn,
         identifier(provider.entropy),
         secret,
         user.sub,
         standing.evidence,
-        now=moment(request),
+        now=now,
         life=provider.lifetimes.session,
+        address=address_of(request),
+        user_agent=user_agent_of(request),
     )
-    return created, secret
+    await _note_sign_in(request, conn, "sign_in", standing, created)
+    device, former = token(provider.entropy), cookies.read(request, provider, "device")
+    await remember_device(conn, device, user.sub, former=former, now=now, life=DEVICE_LIFE)
+    return Established(created, secret, device)
+
+
+async def _note_sign_in(request: Request, conn: Connection, event: str, standing: Standing, session: Session) -> None:
+    assurance = assess(session.evidence)
+    await note(
+        request,
+        conn,
+        event,
+        sub=session.sub,
+        client_id=standing.request.client.client_id if standing.request else None,
+        session_id=session.id,
+        acr=assurance and assurance.acr,
+        amr=assurance and list(assurance.amr),
+        reasons=[f"{reason.kind}: {reason.acr}" for reason in standing.requirement.reasons],
+    )
 
 
 async def raise_session(
     request: Request, conn: Connection, session: Session, shown: tuple[Evidence, ...]
-) -> tuple[Session, str] | None:
+) -> Established | None:
     """The same session with more shown, under a new secret; None if it has ended meanwhile."""
     secret = token(provider_of(request).entropy)
     evidence = merge(session.evidence, shown)
     raised = await rotate_session(conn, session.id, secret, evidence, now=moment(request))
-    return None if raised is None else (raised, secret)
+    return None if raised is None else Established(raised, secret)
+
+
+async def new_challenge(request: Request, conn: Connection, visit: Visit) -> bytes:
+    """A challenge for a WebAuthn ceremony of this interaction, in place of any before it."""
+    challenge = provider_of(request).entropy(CHALLENGE_BYTES)
+    await record_challenge(conn, visit.interaction.id, challenge, now=moment(request))
+    return challenge
 
 
 def bind(response: Response, provider: Provider, browser: str) -> Response:

@@ -8,15 +8,17 @@ from starlette.responses import JSONResponse, Response
 
 from idp.base.jose import InvalidToken
 from idp.model.client import Client
-from idp.oauth.access_tokens import authorization_id, find_active, read
+from idp.oauth.access_tokens import authorization_id, read
 from idp.oauth.errors import InvalidClient, InvalidRequest
 from idp.store.authorizations import find_live_authorization, revoke_authorization
 from idp.store.database import Connection, transaction
 from idp.store.refresh_tokens import find_refresh_token
 from idp.store.revoked_tokens import revoke_access_token
+from idp.web.bearer import find_active
 from idp.web.forms import read_form
 from idp.web.provider import moment, provider_of
-from idp.web.token import NO_STORE, authenticated
+from idp.web.token import NO_STORE, authenticated, note_revoked
+from idp.web.trail import note
 
 
 async def introspect(request: Request) -> Response:
@@ -33,15 +35,7 @@ async def introspect(request: Request) -> Response:
 
 
 async def _access(request: Request, conn: Connection, client: Client, secret: str) -> dict[str, Any] | None:
-    provider = provider_of(request)
-    token = await find_active(
-        conn,
-        secret,
-        keys=provider.keys.ring.verifiers,
-        issuer=provider.issuer,
-        session_idle=provider.lifetimes.session_idle,
-        now=moment(request),
-    )
+    token = await find_active(request, conn, secret)
     if token is None or token.claims["client_id"] != client.client_id:
         return None
     return {"active": True, "token_type": "Bearer", **token.claims}
@@ -82,7 +76,7 @@ async def _revoke(request: Request, conn: Connection, client: Client, secret: st
     provider, now = provider_of(request), moment(request)
     if (found := await find_refresh_token(conn, secret)) is not None:
         if found.client_id == client.client_id:
-            await revoke_authorization(conn, found.authorization_id, now=now)
+            await _end(request, conn, found.authorization_id)
         return
     try:
         claims = read(secret, keys=provider.keys.ring.verifiers, issuer=provider.issuer, now=now)
@@ -91,9 +85,16 @@ async def _revoke(request: Request, conn: Connection, client: Client, secret: st
     if claims["client_id"] != client.client_id:
         return
     if (parent := authorization_id(claims)) is not None:
-        await revoke_authorization(conn, parent, now=now)
+        await _end(request, conn, parent)
     else:
         await revoke_access_token(conn, claims["jti"], datetime.fromtimestamp(claims["exp"], UTC))
+        await note(request, conn, "token_revoked", actor="client", client_id=client.client_id, token=claims["jti"])
+
+
+async def _end(request: Request, conn: Connection, authorization_id: str) -> None:
+    ended = await revoke_authorization(conn, authorization_id, now=moment(request))
+    if ended is not None:
+        await note_revoked(request, conn, ended, "revoked by the client")
 
 
 def _token(form: dict[str, str]) -> str:

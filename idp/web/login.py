@@ -1,50 +1,31 @@
 """``/login``: who is there, step by step, until the interaction has all that it asks."""
 
-import json
-
 from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.accounts import canonical_login
 from idp.authn.freshness import merge
-from idp.authn.methods import Attempt, Proved, Refusal, prove
-from idp.authn.methods.webauthn import CHALLENGE_BYTES, CHALLENGE_LIFE, request_options
+from idp.authn.methods import Attempt, Consequence, Proved, Refusal, prove
+from idp.authn.methods.webauthn import CHALLENGE_LIFE
+from idp.authn.throttle import subject_of_name
 from idp.model.credential import Authenticator
 from idp.model.user import User
-from idp.oauth.errors import AccessDenied, AuthorizationError
 from idp.store.database import Connection, transaction
-from idp.store.interactions import (
-    consume_challenge,
-    consume_interaction,
-    record_challenge,
-    record_choice,
-    record_proof,
-)
-from idp.store.sessions import end_session
-from idp.store.users import find_by_login, get_user
-from idp.store.webauthn_credentials import list_of
-from idp.web import cookies
+from idp.store.interactions import consume_challenge, record_proof
+from idp.store.users import find_by_login, find_user, get_user
 from idp.web.answers import allow_form_target, page, see_other
+from idp.web.errors import error_page
 from idp.web.flow import Visit, begin, bind, proceed, resume, revisit
 from idp.web.forms import read_page_form
-from idp.web.pages import (
-    AnotherWayPage,
-    ChooserPage,
-    EnrolPage,
-    Fault,
-    Offer,
-    Page,
-    Person,
-    SignInPage,
-    TotpPage,
-    Way,
-    WebAuthnPage,
-)
-from idp.web.pages.parts import Account
+from idp.web.notices import notify_user
+from idp.web.pages import AnotherWayPage, EnrolPage, Fault, Offer, Person, Way
 from idp.web.provider import moment, provider_of
 from idp.web.slip import needed, slip_of
+from idp.web.source import source_of
+from idp.web.steps import STEPS, Stage, step_of
+from idp.web.trail import note
 
-ICONS = {"webauthn": "passkey", "totp": "totp", "password": "password"}
+Form = dict[str, str]
 
 
 async def show(request: Request) -> Response:
@@ -61,46 +42,69 @@ async def show(request: Request) -> Response:
 
 
 async def submit(request: Request) -> Response:
-    """Judge what was submitted, keep what it proved, and go on."""
-    form = await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+    """Judge what was submitted, keep what it proved, and go on.
+
+    Three transactions: one reads who claims what, the limits and the method have their own, and the last keeps the
+    outcome. None is open while a password is hashed.
+    """
+    form, provider = await read_page_form(request), provider_of(request)
+    method = _method(request, form)
+    async with transaction(provider.pool) as conn:
+        attempt = await _attempt(request, conn, await resume(request, conn), method, form)
+    outcome = attempt if isinstance(attempt, Refusal) else await prove(method, attempt)
+    async with transaction(provider.pool) as conn:
         visit = await resume(request, conn)
-        method = _method(request, form)
-        outcome = await _prove(request, conn, visit, method, form)
+        if isinstance(outcome, Proved):
+            outcome = await _open(conn, outcome)
         if isinstance(outcome, Proved):
             return await proceed(request, conn, await _keep(request, conn, visit, outcome))
-        return await _page(request, conn, visit, method=method, refused=outcome, username=form.get("username", ""))
+        user = None if isinstance(attempt, Refusal) else attempt.user
+        await _note_refusal(request, conn, visit, method, user, outcome)
+        return await _page(request, conn, visit, method=method, refused=outcome, form=form)
 
 
-def _method(request: Request, form: dict[str, str]) -> str:
+def _method(request: Request, form: Form) -> str:
     if "credential" in form:
         return "webauthn"
     return request.query_params.get("method", "password").partition(":")[0]
 
 
-async def _prove(
-    request: Request, conn: Connection, visit: Visit, method: str, form: dict[str, str]
-) -> Proved | Refusal:
+async def _attempt(request: Request, conn: Connection, visit: Visit, method: str, form: Form) -> Attempt | Refusal:
     """One attempt. Whose it is, is the server's to say once the first step is done (A-31)."""
-    standing, user, challenge = visit.standing, None, None
+    provider, now = provider_of(request), moment(request)
+    standing, user, challenge, subject = visit.standing, None, None, ""
     if method == "password":
-        user = await _named(conn, form.get("username", ""))
+        subject, user = await _named(conn, form.get("username", ""))
     elif standing.evidence:
         user = standing.user
     elif method != "webauthn":
         return Refusal("form_expired", "a second step without a first")
     if method == "webauthn":
-        challenge = await consume_challenge(conn, visit.interaction.id, now=moment(request), life=CHALLENGE_LIFE)
-    attempt = Attempt(conn, user, form, challenge, provider_of(request).tools, moment(request))
-    outcome = await prove(method, attempt)
-    if isinstance(outcome, Proved) and (await get_user(conn, outcome.sub)).disabled_at is not None:
-        return Refusal("account_unavailable")
-    return outcome
+        challenge = await consume_challenge(conn, visit.interaction.id, now=now, life=CHALLENGE_LIFE)
+    source = await source_of(request, conn, user.sub if user else None)
+    if user is not None and (method != "password" or source.device is not None):
+        subject = user.sub
+    return Attempt(
+        transaction=lambda: transaction(provider.pool),
+        source=source,
+        subject=subject,
+        user=user,
+        form=form,
+        challenge=challenge,
+        tools=provider.tools,
+        now=now,
+    )
 
 
-async def _named(conn: Connection, identifier: str) -> User | None:
+async def _named(conn: Connection, identifier: str) -> tuple[str, User | None]:
+    """What a stranger's misses are counted under, and the account that is meant, if there is one."""
     canonical = canonical_login(identifier)
-    return None if canonical is None else await find_by_login(conn, canonical)
+    return subject_of_name(canonical), await find_by_login(conn, canonical) if canonical is not None else None
+
+
+async def _open(conn: Connection, proved: Proved) -> Proved | Refusal:
+    user = await find_user(conn, proved.sub)
+    return proved if user is not None and user.disabled_at is None else Refusal("account_unavailable")
 
 
 async def _keep(request: Request, conn: Connection, visit: Visit, proved: Proved) -> Visit:
@@ -108,7 +112,50 @@ async def _keep(request: Request, conn: Connection, visit: Visit, proved: Proved
     mine = visit.interaction.sub == proved.sub
     evidence = merge(visit.interaction.evidence if mine else (), (proved.evidence,))
     interaction = await record_proof(conn, visit.interaction.id, proved.sub, evidence)
-    return await revisit(request, conn, interaction)
+    kept = await revisit(request, conn, interaction)
+    await note(
+        request,
+        conn,
+        "factor_proved",
+        sub=proved.sub,
+        client_id=_client_id(visit),
+        method=proved.evidence.method,
+        credential=proved.evidence.credential_id,
+    )
+    tell = step_of(proved.evidence.method).tell
+    if tell is not None:
+        await tell(request, conn, await get_user(conn, proved.sub))
+    return kept
+
+
+def _client_id(visit: Visit) -> str | None:
+    return visit.standing.request.client.client_id if visit.standing.request else None
+
+
+async def _note_refusal(
+    request: Request, conn: Connection, visit: Visit, method: str, user: User | None, refused: Refusal
+) -> None:
+    """Keep the failure, and tell the user where it means that somebody has their password (ASVS 6.3.5)."""
+    event = "sign_in_held_back" if refused.consequence is Consequence.NOT_JUDGED else "sign_in_failed"
+    sub = user.sub if user else None
+    await note(
+        request,
+        conn,
+        event,
+        actor="anonymous",
+        sub=sub,
+        client_id=_client_id(visit),
+        method=method[:16],
+        cause=refused.cause,
+        detail=refused.detail[:200],
+    )
+    if user is None or method == "password":
+        return
+    if refused.consequence is Consequence.SLOWED:
+        await notify_user(request, conn, user, "sign_in_refused_after_password")
+    if refused.consequence is Consequence.LOCKED:
+        await note(request, conn, "factor_locked", actor="system", sub=sub, method=method)
+        await notify_user(request, conn, user, "factor_locked", factor=step_of(method).title)
 
 
 def _is_done(visit: Visit) -> bool:
@@ -125,19 +172,21 @@ async def _page(
     *,
     method: str | None = None,
     refused: Refusal | None = None,
-    username: str = "",
+    form: Form | None = None,
 ) -> Response:
     """The page of the chosen or the best way on."""
-    allow_form_target(request, visit.standing.request)
-    fault = Fault.of(refused.cause) if refused else None
+    standing = visit.standing
+    allow_form_target(request, standing.request)
     status = 400 if refused else 200
-    if not visit.standing.evidence or visit.standing.user is None or method == "password":
-        content: Page = await _sign_in(request, conn, visit, fault, username)
-    elif not visit.standing.outlook.ways:
-        content = _enrol(visit)
-    else:
-        content = await _second_step(request, conn, visit, _way(request, visit, method), fault)
-    return page(request, content, status=status)
+    stage = Stage(visit, Fault.of(refused.cause) if refused else None, form or {}, _used(visit))
+    if not standing.evidence or standing.user is None or method == "password":
+        return page(request, await step_of("password").draw(request, conn, stage), status=status)
+    if not standing.outlook.ways:
+        if any(one.locked for one in standing.authenticators):
+            return error_page(request, "factor_locked", status=403)
+        return page(request, _enrol(visit), status=status)
+    way = _way(request, visit, method)
+    return page(request, await step_of(way.method).draw(request, conn, stage), status=status)
 
 
 def _way(request: Request, visit: Visit, method: str | None) -> Authenticator:
@@ -146,63 +195,12 @@ def _way(request: Request, visit: Visit, method: str | None) -> Authenticator:
     return next((way for way in ways if way.method == wanted), ways[0])
 
 
-async def _challenge(request: Request, conn: Connection, visit: Visit) -> bytes:
-    challenge = provider_of(request).entropy(CHALLENGE_BYTES)
-    await record_challenge(conn, visit.interaction.id, challenge, now=moment(request))
-    return challenge
-
-
-async def _sign_in(request: Request, conn: Connection, visit: Visit, fault: Fault | None, username: str) -> SignInPage:
-    provider, standing, here = provider_of(request), visit.standing, f"interaction={visit.interaction.id}"
-    challenge = await _challenge(request, conn, visit)
-    options = request_options(None, challenge, provider.tools.relying_party)
-    hint = standing.request.login_hint if standing.request else None
-    known = Person(standing.user.username) if standing.user else None
-    return SignInPage(
-        slip_of(standing),
-        f"/login?{here}",
-        username=(username or hint or "")[:128],
-        person=known,
-        other_account_url=f"/login/other-account?{here}" if known else None,
-        fault=fault,
-        register_url=None if known else f"/register?{here}",
-        passkey_options=json.dumps(options),
-    )
-
-
-async def _second_step(
-    request: Request, conn: Connection, visit: Visit, way: Authenticator, fault: Fault | None
-) -> Page:
-    user, standing, here = needed(visit.standing.user), visit.standing, f"interaction={visit.interaction.id}"
-    person, others = Person(user.username), f"/login/another-way?{here}"
-    not_you = f"/login/other-account?{here}"
-    if way.method == "password":
-        return await _sign_in(request, conn, visit, fault, user.username)
-    if way.method == "totp":
-        action = f"/login?{here}&method=totp"
-        steps = (2, 2) if visit.interaction.evidence else None
-        return TotpPage(slip_of(standing), action, person, steps, fault, others, not_you)
-    challenge = await _challenge(request, conn, visit)
-    allow = await list_of(conn, user.sub)
-    options = request_options(allow, challenge, provider_of(request).tools.relying_party)
-    return WebAuthnPage(
-        slip_of(standing),
-        f"/login?{here}&method=webauthn",
-        person,
-        json.dumps(options),
-        fault=fault,
-        other_ways_url=others,
-        not_you_url=not_you,
-        used=_used(visit) if not visit.interaction.evidence else None,
-        explain_phishing=standing.requirement.acr in {"phr", "phrh"},
-        cancel_url=f"/login/cancel?{here}" if standing.request else None,
-    )
-
-
-def _used(visit: Visit) -> str:
+def _used(visit: Visit) -> str | None:
+    """How the session began, where it is now to show more."""
+    if visit.interaction.evidence or not visit.standing.evidence:
+        return None
     first = min(visit.standing.evidence, key=lambda one: one.at)
-    names = {"password": "your password", "totp": "an authenticator app", "webauthn": "a passkey"}
-    return f"You signed in with {names[first.method]} at {first.at:%H:%M} UTC."
+    return f"You signed in with {step_of(first.method).used} at {first.at:%H:%M} UTC."
 
 
 def _enrol(visit: Visit) -> EnrolPage:
@@ -233,12 +231,11 @@ async def another_way(request: Request) -> Response:
         return see_other(f"/login?{here}")
     ways = tuple(_choice(way, enough=True) for way in _one_each(standing.outlook.ways))
     weak = tuple(_choice(way, enough=False) for way in _one_each(standing.outlook.weak))
-    person = Person(standing.user.username)
     allow_form_target(request, standing.request)
     content = AnotherWayPage(
         slip_of(standing),
         f"/login/another-way?{here}",
-        person,
+        Person(standing.user.username),
         (*ways, *weak),
         not_you_url=f"/login/other-account?{here}",
         cancel_url=f"/login/cancel?{here}",
@@ -251,68 +248,18 @@ async def choose_way(request: Request) -> Response:
     form = await read_page_form(request)
     method = form.get("method", "").partition(":")[0]
     interaction = request.query_params.get("interaction", "")
-    if method not in ICONS or not interaction.isalnum():
+    if method not in {step.method for step in STEPS} or not interaction.isalnum():
         return see_other("/login")
     return see_other(f"/login?interaction={interaction}&method={method}")
 
 
 def _one_each(ways: tuple[Authenticator, ...]) -> tuple[Authenticator, ...]:
-    return tuple({way.method: way for way in reversed(ways)}.values())
+    first: dict[str, Authenticator] = {}
+    for way in ways:
+        first.setdefault(way.method, way)
+    return tuple(first.values())
 
 
 def _choice(way: Authenticator, *, enough: bool) -> Way:
-    titles = {"webauthn": "Passkey or security key", "totp": "Authenticator app", "password": "Password"}
-    return Way(way.method, None, titles[way.method], way.name, ICONS[way.method], enough)
-
-
-async def other_account(request: Request) -> Response:
-    """Start over with another account: what this login and this browser's session have shown counts no more.
-
-    The unguessable interaction of this very browser in the address makes this safe as a plain link.
-    """
-    provider = provider_of(request)
-    async with transaction(provider.pool) as conn:
-        visit = await resume(request, conn)
-        if visit.standing.session is not None:
-            await end_session(conn, visit.standing.session.id, now=moment(request))
-        await _forget(conn, visit)
-    response = see_other(f"/login?interaction={visit.interaction.id}")
-    cookies.clear(response, provider, "session")
-    return response
-
-
-async def cancel(request: Request) -> Response:
-    """Back to the app without a sign-in; the unguessable interaction makes this safe as a plain link."""
-    async with transaction(provider_of(request).pool) as conn:
-        visit = await resume(request, conn)
-        await consume_interaction(conn, visit.interaction.id, now=moment(request))
-    if visit.standing.request is None:
-        return see_other("/account")
-    raise AuthorizationError(visit.standing.request.target, AccessDenied("The user did not sign in."))
-
-
-async def _forget(conn: Connection, visit: Visit) -> None:
-    await record_choice(conn, visit.interaction.id)
-    await record_proof(conn, visit.interaction.id, None, ())
-
-
-async def choose(request: Request) -> Response:
-    """The account chooser (``prompt=select_account``)."""
-    async with transaction(provider_of(request).pool) as conn:
-        visit = await resume(request, conn)
-    user, here = visit.standing.user, f"interaction={visit.interaction.id}"
-    accounts = (Account(user.sub, Person(user.username), "Signed in"),) if user else ()
-    allow_form_target(request, visit.standing.request)
-    return page(request, ChooserPage(slip_of(visit.standing), f"/login/choose?{here}", accounts))
-
-
-async def chosen(request: Request) -> Response:
-    """Go on with the chosen account, or with another one."""
-    form = await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
-        visit = await resume(request, conn)
-        user = visit.standing.user
-        if user is None or form.get("account") != user.sub:
-            return see_other(f"/login/other-account?interaction={visit.interaction.id}")
-        interaction = await record_choice(conn, visit.interaction.id)
-        return await proceed(request, conn, await revisit(request, conn, interaction))
+    step = step_of(way.method)
+    return Way(way.method, None, step.title, way.name, step.icon, enough)

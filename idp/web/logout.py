@@ -8,6 +8,7 @@ from starlette.responses import Response
 from idp.base.jose import InvalidToken, verify
 from idp.base.uri import origin, with_parameters
 from idp.model.client import Client
+from idp.model.session import Session
 from idp.oauth.errors import InvalidRequest, PageError
 from idp.store.clients import find_client
 from idp.store.database import Connection, transaction
@@ -20,6 +21,7 @@ from idp.web.forms import query, read_form, read_page_form
 from idp.web.pages import Person, SignedOutPage, SignOutPage
 from idp.web.provider import moment, provider_of
 from idp.web.standing import ID_TOKEN_HINT
+from idp.web.trail import note
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,7 +37,11 @@ class _Asked:
 async def logout(request: Request) -> Response:
     """End the session at once where the hint proves whose it is; ask the user otherwise (A-56)."""
     try:
-        given = await read_form(request) if request.method == "POST" else query(request)
+        if request.method == "POST":
+            # A form posted by another site comes without our cookies (SameSite=Lax): who is signed in, and whether
+            # anybody is, can only be judged by GET.
+            return see_other(with_parameters("/oauth/logout", (await read_form(request)).items()))
+        given = query(request)
     except InvalidRequest as fault:
         raise PageError("invalid_request", detail=str(fault)) from fault
     async with transaction(provider_of(request).pool) as conn:
@@ -44,7 +50,7 @@ async def logout(request: Request) -> Response:
         if session is None:
             return _gone(request, asked)
         if asked.subject == session.sub and asked.session_id in {None, session.id}:
-            await end_session(conn, session.id, now=moment(request))
+            await _end(request, conn, session, asked)
             return _gone(request, asked)
         user = await get_user(conn, session.sub)
     fields = tuple(
@@ -62,7 +68,7 @@ async def sign_out(request: Request) -> Response:
         asked = await _checked(request, conn, given)
         session = await current_session(request, conn)
         if session is not None:
-            await end_session(conn, session.id, now=moment(request))
+            await _end(request, conn, session, asked)
     response = _gone(request, asked) if asked.location else see_other("/signed-out")
     cookies.clear(response, provider_of(request), "session")
     return response
@@ -71,6 +77,12 @@ async def sign_out(request: Request) -> Response:
 async def signed_out(request: Request) -> Response:
     """The page after a sign-out."""
     return page(request, SignedOutPage())
+
+
+async def _end(request: Request, conn: Connection, session: Session, asked: _Asked) -> None:
+    await end_session(conn, session.id, now=moment(request))
+    client_id = asked.client.client_id if asked.client else None
+    await note(request, conn, "sign_out", sub=session.sub, session_id=session.id, client_id=client_id)
 
 
 def _gone(request: Request, asked: _Asked) -> Response:

@@ -14,6 +14,22 @@ from idp.store.database import Pool
 from idp.web.pages import Pages
 
 
+class Allowance:
+    """So many a minute, and no more: for what anybody can cause and somebody has to store."""
+
+    def __init__(self, a_minute: int) -> None:
+        self._most = a_minute
+        self._minute, self._taken = -1, 0
+
+    def take(self, now: datetime) -> bool:
+        """Whether one more is within the allowance of this minute."""
+        minute = int(now.timestamp()) // 60
+        if minute != self._minute:
+            self._minute, self._taken = minute, 0
+        self._taken += 1
+        return self._taken <= self._most
+
+
 @dataclass(frozen=True, slots=True)
 class Provider:
     """This installation at work."""
@@ -27,6 +43,7 @@ class Provider:
     clock: Clock
     entropy: Entropy
     lifetimes: Lifetimes
+    refusals: Allowance = field(default_factory=lambda: Allowance(600))
 
     @property
     def is_secure(self) -> bool:

@@ -6,8 +6,10 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.accounts import Registration, registration
+from idp.authn.throttle import claim, registration_limits
 from idp.base.entropy import identifier
 from idp.model.assurance import Evidence
+from idp.model.attempt import Source
 from idp.model.user import User
 from idp.store import users
 from idp.store.database import Connection, transaction
@@ -18,6 +20,8 @@ from idp.web.forms import read_page_form
 from idp.web.pages import Fault, RegisterPage
 from idp.web.provider import moment, provider_of
 from idp.web.slip import slip_of
+from idp.web.source import address_of, network_of
+from idp.web.trail import note, note_refusal
 
 SHORTEST = 15
 
@@ -37,21 +41,40 @@ async def submit(request: Request) -> Response:
     form, provider = await read_page_form(request), provider_of(request)
     context = (provider.operator, urlsplit(provider.issuer).hostname or "")
     wanted = registration(form, context=context, shortest=SHORTEST)
+    if not isinstance(wanted, Registration):
+        async with transaction(provider.pool) as conn:
+            faults = tuple(_fault(field, cause) for field, cause in wanted)
+            return _page(request, await resume(request, conn), form, faults)
     async with transaction(provider.pool) as conn:
         visit = await resume(request, conn)
-        if not isinstance(wanted, Registration):
-            return _page(request, visit, form, tuple(_fault(field, cause) for field, cause in wanted))
+    if not await _may_register(request):
+        await note_refusal(request, "registration_held_back", error="registration_throttled")
+        return _page(request, visit, form, (Fault.of("registration_throttled"),))
+    password_hash = await provider.tools.hasher.hash(wanted.password)
+    async with transaction(provider.pool) as conn:
+        visit = await resume(request, conn)
         try:
-            user = await _create(request, conn, wanted)
+            user = await _create(request, conn, wanted, password_hash)
         except users.UsernameTaken:
             return _page(request, visit, form, (_fault("username", "username_taken"),))
+        await note(request, conn, "registered", sub=user.sub, username=user.username)
         await record_choice(conn, visit.interaction.id)
         evidence = (Evidence("password", moment(request)),)
         interaction = await record_proof(conn, visit.interaction.id, user.sub, evidence)
         return await proceed(request, conn, await revisit(request, conn, interaction))
 
 
-async def _create(request: Request, conn: Connection, wanted: Registration) -> User:
+async def _may_register(request: Request) -> bool:
+    """Whether this network may make one more account now."""
+    provider = provider_of(request)
+    if not provider.tools.limited:
+        return True
+    limits = registration_limits(Source(network_of(address_of(request))))
+    claimed = await claim(lambda: transaction(provider.pool), limits, moment(request))
+    return claimed.granted
+
+
+async def _create(request: Request, conn: Connection, wanted: Registration, password_hash: str) -> User:
     provider, now = provider_of(request), moment(request)
     user = User(
         sub=identifier(provider.entropy),
@@ -60,7 +83,7 @@ async def _create(request: Request, conn: Connection, wanted: Registration) -> U
         updated_at=now,
         email=wanted.email.shown if wanted.email else None,
         phone=wanted.phone,
-        password_hash=await provider.tools.hasher.hash(wanted.password),
+        password_hash=password_hash,
         password_changed_at=now,
     )
     canonical = wanted.email.canonical if wanted.email else None

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from idp.authn.freshness import merge, recent, usable
+from idp.authn.freshness import by_this_password, merge, recent, usable
 from idp.authn.methods import authenticators
 from idp.authn.policy import Outlook, Requirement, outlook, required
 from idp.base.jose import InvalidToken, Kind, verify
@@ -82,14 +82,15 @@ async def stand(
     if user is not None and user.disabled_at is not None:
         user = None
     asked_at = interaction.created_at if interaction else now
+    owned = await authenticators(conn, user) if user else ()
+    account = required(requested=None, client_min=None, authenticators=owned)
     shown = session.evidence if session and user and session.sub == user.sub else ()
     if request is not None:
         shown = usable(shown, asked_at=asked_at, login="login" in request.prompt, max_age=request.max_age)
     elif interaction is not None and interaction.fresh:
-        shown = recent(shown, now=asked_at)
-    evidence = merge(shown, interaction.evidence if interaction and user else ())
-    owned = await authenticators(conn, user) if user else ()
-    account = required(requested=None, client_min=None, authenticators=owned)
+        shown = recent(shown, account=account.acr, now=asked_at)
+    begun = by_this_password(interaction.evidence, user.password_changed_at) if interaction and user else ()
+    evidence = merge(shown, begun)
     wanted = required(
         requested=request.acr if request else None,
         client_min=request.client.min_acr if request else None,

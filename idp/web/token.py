@@ -6,9 +6,10 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
 from idp.base.entropy import identifier
+from idp.model.authorization import Authorization
 from idp.model.client import Client
 from idp.oauth import client_auth
-from idp.oauth.errors import InvalidRequest, OAuthError
+from idp.oauth.errors import InvalidGrant, InvalidRequest, OAuthError
 from idp.oauth.grants import TokenRequest, redeem
 from idp.oauth.issue import (
     ACCESS_TOKEN_ALG,
@@ -19,8 +20,10 @@ from idp.oauth.issue import (
     id_token_claims,
 )
 from idp.store.database import Connection, transaction
+from idp.web.bearer import authorization_of
 from idp.web.forms import read_form
 from idp.web.provider import Provider, moment, provider_of
+from idp.web.trail import note
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
 
@@ -31,7 +34,11 @@ async def authenticated(request: Request, conn: Connection, form: dict[str, str]
         raise InvalidRequest("Parameters belong in the body.")
     provider = provider_of(request)
     surroundings = client_auth.Surroundings(conn, provider.issuer, provider.token_endpoint, moment(request))
-    return await client_auth.authenticate(request.headers.get("authorization"), form, surroundings)
+    header = authorization_of(request)
+    # Who it says it is belongs in the audit trail, above all where that turns out not to be so.
+    claimed = client_auth.present(header, form)[1].client_id
+    request.state.client_id = claimed[:64].encode("unicode_escape").decode()
+    return await client_auth.authenticate(header, form, surroundings)
 
 
 async def token(request: Request) -> Response:
@@ -40,9 +47,26 @@ async def token(request: Request) -> Response:
     async with transaction(provider.pool) as conn:
         client = await authenticated(request, conn, form)
         outcome = await redeem(TokenRequest(conn, client, form, provider.lifetimes, provider.entropy, moment(request)))
+        if isinstance(outcome, InvalidGrant) and outcome.ended is not None:
+            await note_revoked(request, conn, outcome.ended, outcome.detail)
     if isinstance(outcome, OAuthError):
         raise outcome
     return JSONResponse(await _signed(provider, outcome, request), headers=NO_STORE)
+
+
+async def note_revoked(request: Request, conn: Connection, ended: Authorization, reason: str) -> None:
+    """Keep that an authorization and all its tokens were ended by what a client sent."""
+    await note(
+        request,
+        conn,
+        "authorization_revoked",
+        actor="client",
+        sub=ended.sub,
+        client_id=ended.client_id,
+        session_id=ended.session_id,
+        authorization=ended.id,
+        reason=reason,
+    )
 
 
 async def _signed(provider: Provider, issue: Issue, request: Request) -> dict[str, Any]:

@@ -1,10 +1,13 @@
 """Somebody to be at the keyboard, and what the methods work with."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from idp.authn.methods import Attempt, RelyingParty, Tools
 from idp.base.digest import PasswordHasher
 from idp.base.seal import MasterKey
+from idp.model.attempt import Source
 from idp.model.user import User
 from idp.store import users
 from idp.store.database import Connection
@@ -48,4 +51,10 @@ def attempt(
     with_: Tools | None = None,
     **form: str,
 ) -> Attempt:
-    return Attempt(conn, user, form, challenge, with_ or tools(), now)
+    @asynccontextmanager
+    async def transaction() -> AsyncIterator[Connection]:
+        async with conn.transaction():
+            yield conn
+
+    subject = user.sub if user else "nobody"
+    return Attempt(transaction, Source("192.0.2.0/24"), subject, user, form, challenge, with_ or tools(), now)

@@ -133,6 +133,7 @@ def test_6_2_5_any_composition(password: str) -> None:
     ids=["14", "15", "7", "8", "65", "128", "128 composed", "129", "129 decomposed", "A-61"],
 )
 def test_g10_lengths_are_of_the_nfkc_form(password: str, shortest: int, cause: str | None) -> None:
+    """ASVS 6.2.1, 6.2.9."""
     assert password_fault(password, shortest) == cause
 
 
@@ -170,6 +171,7 @@ def test_common_passwords_made_longer(password: str) -> None:
     ["Example Bank 2026", "alice-alice-alice", "ALICEexamplebank1", "login.example-bank", "a.liddell.a.liddell"],
 )
 def test_6_2_11_context_words(password: str) -> None:
+    """ASVS 6.1.2."""
     assert password_fault(password) == "password_context"
 
 

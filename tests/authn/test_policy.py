@@ -52,6 +52,7 @@ REQUIRED = {
 def test_required(
     requested: str | None, client_min: str | None, has: tuple[Authenticator, ...], acr: str, kinds: list[str]
 ) -> None:
+    """ASVS 6.3.3."""
     found = required(requested=requested, client_min=client_min, authenticators=has)
     assert found.acr == acr
     assert [reason.kind for reason in found.reasons] == kinds

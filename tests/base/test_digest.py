@@ -1,4 +1,5 @@
 import asyncio
+import base64
 from collections.abc import Iterator
 
 import argon2
@@ -24,6 +25,7 @@ def test_same() -> None:
 
 
 async def test_g11_parameters(hasher: PasswordHasher) -> None:
+    """ASVS 11.4.2."""
     assert (await hasher.hash("secret")).startswith("$argon2id$v=19$m=19456,t=2,p=1$")
 
 
@@ -62,7 +64,17 @@ async def test_no_text_is_too_odd(hasher: PasswordHasher) -> None:
     assert await hasher.verify(odd, await hasher.hash(odd))
 
 
+async def test_6_5_2_a_derived_key_is_that_of_a_password_hash(hasher: PasswordHasher) -> None:
+    """The same digest as in the PHC string with this salt, so at the same cost (ASVS 11.4.4)."""
+    hashed = await hasher.hash("secret")
+    salt, digest = (base64.b64decode(part + "=" * (-len(part) % 4)) for part in hashed.split("$")[4:])
+    assert await hasher.derive("secret", salt) == digest
+    assert await hasher.derive("secret", bytes(16)) != digest
+    assert await hasher.derive("Secret", salt) != digest
+
+
 async def test_outdated(hasher: PasswordHasher) -> None:
+    """ASVS 11.2.2."""
     weaker = argon2.PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1)
     assert hasher.outdated(weaker.hash("secret"))
     assert hasher.outdated("nonsense")

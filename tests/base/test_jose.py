@@ -177,6 +177,7 @@ def test_media_types_know_no_case_and_no_prefix(typ: str) -> None:
     ],
 )
 def test_claims_are_refused(claims: Mapping[str, Any] | bytes, detail: str) -> None:
+    """ASVS 9.2.1."""
     with pytest.raises(InvalidToken, match=detail):
         believe(forge(claims=claims))
 
@@ -195,6 +196,7 @@ def test_claims_are_forgiven(claims: Mapping[str, Any]) -> None:
 
 
 def test_every_changed_character_is_noticed() -> None:
+    """ASVS 9.1.1."""
     token = forge()
     for position in (0, 10, token.index(".") + 3, token.rindex(".") + 1, len(token) - 3):
         other = "A" if token[position] != "A" else "B"

@@ -178,6 +178,7 @@ def test_the_public_jwk_shows_nothing_private(alg: jwk.Algorithm, members: set[s
 
 
 def test_rsa_size_and_exponent_are_as_asked() -> None:
+    """ASVS 11.6.1."""
     key = jwk.generate("RS256", rsa_bits=3072)
     assert int.from_bytes(urlsafe_b64decode(key.public_jwk["n"].encode())).bit_length() == 3072
     assert key.public_jwk["e"] == "AQAB"
@@ -232,6 +233,7 @@ def weak_modulus(bits: int) -> str:
     ],
 )
 def test_a_weak_or_unfit_key_is_refused(change: dict[str, Any]) -> None:
+    """ASVS 11.2.3: the key of a client."""
     members: dict[str, Any] = {name: value for name, value in (RFC7638_3_1 | change).items() if value is not None}
     with pytest.raises(jwk.InvalidKey):
         jwk.read(members)

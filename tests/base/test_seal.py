@@ -33,10 +33,12 @@ def test_an_empty_secret_can_be_sealed() -> None:
 
 
 def test_no_two_envelopes_are_alike() -> None:
+    """ASVS 11.3.4."""
     assert len({seal(MASTER, b"secret", context="c", entropy=system_entropy) for _ in range(100)}) == 100
 
 
 def test_every_changed_byte_breaks_the_seal() -> None:
+    """ASVS 11.2.5, 11.3.3."""
     envelope = seal(MASTER, b"secret", context="c", entropy=system_entropy)
     for position in range(len(envelope)):
         changed = bytearray(envelope)

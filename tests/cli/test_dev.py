@@ -23,7 +23,7 @@ def test_it_says_what_to_open_and_ends_as_a_whole(scratch: Path) -> None:
         process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=opened, stderr=opened)
     try:
         eventually(lambda: f"Open http://localhost:{demo_port} " in log.read_text(), "it says what to open", within=60)
-        for address in (f"http://127.0.0.1:{port}/health/live", f"http://127.0.0.1:{demo_port}/"):
+        for address in (f"http://127.0.0.1:{port}/health/live", f"http://127.0.0.1:{demo_port}/inbox"):
             with urllib.request.urlopen(address) as answer:
                 assert answer.status == 200
         listed = subprocess.run(

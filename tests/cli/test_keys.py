@@ -9,7 +9,7 @@ import asyncpg
 import pytest
 
 from idp.base.entropy import system_entropy
-from idp.cli.keys import _whole, app, policy
+from idp.cli.keys import _whole, app
 from idp.keys.custody import Custody, ensure_master_key, tend
 from idp.settings import load_settings
 from idp.store.database import open_pool
@@ -34,7 +34,7 @@ def started(idp: Installation) -> Installation:
 async def first_start(idp: Installation, now: datetime) -> None:
     pool = await open_pool(idp.database)
     master = await ensure_master_key(pool, idp.home / "keys", None, entropy=system_entropy)
-    await tend(Custody(pool, master, policy(load_settings({})), rsa_bits=2048, entropy=system_entropy), now)
+    await tend(Custody(pool, master, load_settings({}).key_policy, rsa_bits=2048, entropy=system_entropy), now)
     await pool.close()
 
 

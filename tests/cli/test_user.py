@@ -93,6 +93,7 @@ def test_names_and_addresses_are_given_once(idp: Installation) -> None:
 
 
 def test_a_removed_name_made_anew_is_somebody_else(idp: Installation) -> None:
+    """ASVS 10.3.3."""
     first = idp.json("add", "--username", "alice", "--email", "alice@mail.example")
     assert idp.json("remove", "alice") == {"sub": first["sub"], "removed": True}
     assert "no user" in idp.refused("show", first["sub"])
@@ -100,6 +101,7 @@ def test_a_removed_name_made_anew_is_somebody_else(idp: Installation) -> None:
 
 
 def test_disabling_ends_the_sessions(idp: Installation) -> None:
+    """ASVS 7.4.2, 7.4.5."""
     sub = idp.json("add", "--username", "alice")["sub"]
     evidence = (Evidence("password", NOW),)
     day = timedelta(days=1)

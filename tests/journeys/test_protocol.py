@@ -39,6 +39,7 @@ async def signed_in(rig: Rig) -> tuple[Browser, dict[str, str]]:
 
 
 async def test_register_consent_exchange_userinfo(rig: Rig) -> None:
+    """ASVS 10.7.1, 10.7.2."""
     _, answer = await signed_in(rig)
     assert answer["state"] == "af0ifjsldkj"
     assert answer["iss"] == ISSUER
@@ -127,6 +128,7 @@ async def test_A_39_totp_step_is_never_used_twice(rig: Rig) -> None:
 
 
 async def test_prompt_none_and_sso(rig: Rig) -> None:
+    """ASVS 7.6.1, 7.6.2."""
     assert response_of(await rig.browser().get(authorization(prompt="none")))["error"] == "login_required"
     browser, _ = await signed_in(rig)
     assert response_of(await browser.get(authorization(prompt="none")))["code"]
@@ -137,6 +139,7 @@ async def test_prompt_none_and_sso(rig: Rig) -> None:
 
 
 async def test_prompt_login_and_max_age_ask_again(rig: Rig) -> None:
+    """ASVS 7.6.1."""
     browser, _ = await signed_in(rig)
     rig.clock.advance(10)
     page = await browser.get(authorization(prompt="login"))
@@ -150,6 +153,7 @@ async def test_prompt_login_and_max_age_ask_again(rig: Rig) -> None:
 
 
 async def test_step_up_offers_enrolment_on_the_spot(rig: Rig) -> None:
+    """A-32, ASVS 6.3.3."""
     browser, _ = await signed_in(rig)
     page = await browser.get(authorization(acr_values="phr"))
     assert "needs a sign-in that your account cannot do yet" in page.text
@@ -177,6 +181,7 @@ async def test_form_post(rig: Rig) -> None:
 
 
 async def test_logout_ends_the_session_and_its_tokens(rig: Rig) -> None:
+    """A-70, ASVS 7.4.1."""
     browser, _ = await signed_in(rig)
     answer = response_of(await browser.get(authorization()))
     tokens = (await exchange(rig, answer["code"])).json()
@@ -243,6 +248,7 @@ async def test_client_credentials_and_revocation(rig: Rig) -> None:
 
 
 async def test_discovery_is_valid_and_true(rig: Rig) -> None:
+    """ASVS 10.4.4, 10.6.1."""
     from authlib.oidc.discovery import OpenIDProviderMetadata
 
     async with rig.browser().http as http:
@@ -307,6 +313,7 @@ async def test_A_74_nobody_elses_authenticator_is_there(rig: Rig) -> None:
 
 
 async def test_a_client_may_demand_a_level_of_its_own(rig: Rig) -> None:
+    """ASVS 6.3.3."""
     await rig.add_client("bank", min_acr="mfa")
     browser, _ = await signed_in(rig)
     page = await browser.get(authorization(client_id="bank"))
@@ -351,6 +358,7 @@ async def test_A_53_a_new_cookie_at_each_rise(rig: Rig) -> None:
 
 
 async def test_a_session_ends_idle_and_absolutely(rig: Rig) -> None:
+    """G13, ASVS 7.3.1, 7.3.2."""
     browser, _ = await signed_in(rig)
     for _ in range(12):
         rig.clock.advance(59 * 60)

@@ -324,5 +324,6 @@ def test_three_rotations_happen_by_themselves() -> None:
 
 
 def test_retention_covers_the_longest_token_a_cached_copy_and_skewed_clocks() -> None:
+    """G12."""
     assert POLICY.retention == POLICY.token_life + POLICY.max_age + SKEW == RETENTION
     assert POLICY.lead == POLICY.max_age + POLICY.propagation == LEAD

@@ -218,6 +218,7 @@ def test_public_keys_are_kept_without_what_nothing_reads(alg: jwk.Algorithm) -> 
     ],
 )
 def test_keys_that_are_refused(jwks: object) -> None:
+    """ASVS 11.2.3."""
     assert faults(token_endpoint_auth_method="private_key_jwt", jwks=jwks).keys() == {"jwks"}
 
 

@@ -1,6 +1,7 @@
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
+import asyncpg
 import pytest
 
 from idp.model.client import Client
@@ -33,6 +34,12 @@ async def test_what_is_kept_comes_back(conn: Connection, client: Client) -> None
     await clients.create(conn, client)
     assert await clients.find_client(conn, client.client_id) == client
     assert await clients.get_client(conn, client.client_id) == client
+
+
+async def test_9_2_4_no_two_clients_have_one_id(conn: Connection) -> None:
+    await clients.create(conn, FULL)
+    with pytest.raises(asyncpg.UniqueViolationError):
+        await clients.create(conn, replace(BARE, client_id=FULL.client_id))
 
 
 @pytest.mark.parametrize("client_id", ["nobody", "", "a\x00b", "\udcff", "é", "a" * 100_000])

@@ -20,10 +20,15 @@ from idp.web.pages import (
     ConsentPage,
     Fault,
     FormPostPage,
+    NewCodesPage,
     Page,
+    PasswordPage,
     Person,
+    RecoveryCodesPage,
+    RecoveryPage,
     RegisterPage,
     RemovePage,
+    SessionsPage,
     SignInPage,
     SignOutPage,
     Slip,
@@ -99,6 +104,7 @@ def test_every_page_is_whole(page: Page) -> None:
 
 @pytest.mark.parametrize("page", gallery().values(), ids=list(gallery()))
 def test_nothing_is_inline_and_nothing_comes_from_elsewhere(page: Page) -> None:
+    """ASVS 3.6.1."""
     document = draw(page)
     for tag, attributes in document.elements:
         assert tag != "style"
@@ -121,7 +127,7 @@ def test_every_icon_that_a_page_names_is_drawn() -> None:
 
 
 def test_every_page_is_listed() -> None:
-    assert len(PAGES) == len({kind.template for kind in PAGES}) == 19
+    assert len(PAGES) == len({kind.template for kind in PAGES}) == 24
 
 
 def test_the_stylesheet_and_the_first_page_are_light() -> None:
@@ -137,6 +143,7 @@ def test_the_operator_names_every_page() -> None:
 
 
 def test_what_others_wrote_is_text_wherever_it_stands() -> None:
+    """A-57, ASVS 3.2.2."""
     evil = Client(EVIL, EVIL, logo_uri=EVIL, policy_uri="https://rp.test/p", tos_uri="https://rp.test/t")
     drawn = (
         replace(SignInPage.sample(), slip=Slip(evil), username=EVIL, passkey_options=EVIL),
@@ -230,6 +237,8 @@ class TestHooks:
             (WebAuthnPage.sample(), ["credential"]),
             (RegisterPage.sample(), ["username", "password", "email", "phone"]),
             (AddTotpPage.sample(), ["code", "name"]),
+            (RecoveryPage.sample(), ["code"]),
+            (PasswordPage.sample(), ["username", "current_password", "password", "end_others"]),
             (FormPostPage.sample(), ["code", "state"]),
         ],
         ids=lambda value: type(value).__name__ if not isinstance(value, list) else "",
@@ -238,23 +247,34 @@ class TestHooks:
         assert [attributes["name"] for attributes in draw(page).all("input")] == names
 
     def test_password_managers_find_their_fields(self) -> None:
+        """ASVS 6.2.7."""
         signing_in, registering = draw(SignInPage.sample()), draw(RegisterPage.sample())
         wanted = {"username": "username webauthn", "password": "current-password"}
         for id_, value in wanted.items():
             assert signing_in.ids[id_]["autocomplete"] == value
         assert registering.ids["password"]["autocomplete"] == "new-password"
+        changing = draw(PasswordPage.sample()).ids
+        assert changing["current_password"]["autocomplete"] == "current-password"
+        assert changing["password"]["autocomplete"] == "new-password"
         code = draw(TotpPage.sample()).ids["code"]
         assert (code["autocomplete"], code["inputmode"]) == ("one-time-code", "numeric")
 
     def test_forms_that_ask_for_a_factor_say_which(self) -> None:
         methods = {
             type(page).__name__: [form["data-method"] for form in draw(page).all("form") if "data-method" in form]
-            for page in (SignInPage.sample(), TotpPage.sample(), WebAuthnPage.sample(), ConsentPage.sample())
+            for page in (
+                SignInPage.sample(),
+                TotpPage.sample(),
+                WebAuthnPage.sample(),
+                RecoveryPage.sample(),
+                ConsentPage.sample(),
+            )
         }
         assert methods == {
             "SignInPage": ["password", "webauthn"],
             "TotpPage": ["totp"],
             "WebAuthnPage": ["webauthn"],
+            "RecoveryPage": ["recovery"],
             "ConsentPage": [],
         }
 
@@ -300,10 +320,15 @@ class TestHooks:
             (SignOutPage.sample(), ["sign-out"]),
             (TotpPage.sample(), ["use-another-way"]),
             (WebAuthnPage.sample(), ["use-passkey", "use-another-way", "why"]),
+            (RecoveryPage.sample(), ["use-another-way"]),
+            (RecoveryCodesPage.sample(), ["renew-recovery-codes"]),
+            (NewCodesPage.sample(), ["recovery-codes"]),
+            (SessionsPage.sample(), ["end-others"]),
         ],
         ids=lambda value: type(value).__name__ if not isinstance(value, list) else "",
     )
     def test_acts_have_their_fixed_ids(self, page: Page, ids: list[str]) -> None:
+        """ASVS 7.4.4."""
         document = draw(page)
         assert set(ids) <= document.ids.keys()
 

@@ -9,7 +9,7 @@ import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Browser, CDPSession, Page, Route
 
-from idp.web.pages import WORDS, FormPostPage, SignInPage
+from idp.web.pages import WORDS, FormPostPage, NewCodesPage, SignInPage
 from tests.browser import serving
 from tests.gallery import gallery, pages
 
@@ -95,6 +95,7 @@ async def test_each_page_fits_320_pixels_and_has_its_icons(browser: Browser, sit
 
 
 async def test_the_password_can_be_seen_and_is_hidden_again_when_sent(page: Page, site: str) -> None:
+    """ASVS 6.2.6."""
     await page.goto(f"{site}/login-password")
     await page.fill("#username", "alice")
     await page.fill("#password", "correct horse")
@@ -164,3 +165,26 @@ async def test_a_refused_ceremony_is_explained_and_can_be_tried_again(
         assert " ".join((await error.inner_text()).split()) == WORDS["webauthn_cancelled"]
         assert await page.locator("#status").inner_text() == ""
         assert await error.count() == 1
+
+
+async def test_new_codes_are_copied_each_on_a_line(browser: Browser, site: str) -> None:
+    context = await browser.new_context(permissions=["clipboard-read", "clipboard-write"])
+    page = await context.new_page()
+    await page.goto(f"{site}/account-new-codes")
+    await page.get_by_role("button", name="Copy").click()
+    await page.get_by_text("Copied.").wait_for()
+    copied = await page.evaluate("navigator.clipboard.readText()")
+    assert copied.split("\n") == list(NewCodesPage.sample().codes)
+    assert await page.get_by_role("button", name="Print").is_visible()
+    await context.close()
+
+
+async def test_on_paper_there_are_the_codes_whose_they_are_and_of_when(page: Page, site: str) -> None:
+    await page.goto(f"{site}/account-new-codes")
+    await page.emulate_media(media="print")
+    printed = " ".join((await page.locator("body").inner_text()).split())
+    codes = " ".join(NewCodesPage.sample().codes)
+    assert printed == (
+        f"Example ID Keep your recovery codes A alice {codes} "
+        "Made on 24 November 2026. Earlier ones do not work any more."
+    )

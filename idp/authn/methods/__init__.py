@@ -1,14 +1,22 @@
 """The ways to prove who one is: the visible list, and what is the same for all of them."""
 
-from idp.authn.methods import password, totp, webauthn
+from dataclasses import replace
+
+from idp.authn import throttle
+from idp.authn.methods import password, recovery, totp, webauthn
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal, RelyingParty, Tools
+from idp.authn.throttle import Consequence, Guessing
+from idp.base.digest import Busy
+from idp.model.attempt import Bucket
 from idp.model.credential import Authenticator
 from idp.model.user import User
+from idp.store.attempts import find_misses
 from idp.store.database import Connection
 
 __all__ = [
     "METHODS",
     "Attempt",
+    "Consequence",
     "Factor",
     "Method",
     "Proved",
@@ -20,7 +28,7 @@ __all__ = [
     "prove",
 ]
 
-METHODS: tuple[Method, ...] = (password.METHOD, totp.METHOD, webauthn.METHOD)
+METHODS: tuple[Method, ...] = (password.METHOD, totp.METHOD, webauthn.METHOD, recovery.METHOD)
 
 
 def find_method(name: str) -> Method | None:
@@ -29,11 +37,48 @@ def find_method(name: str) -> Method | None:
 
 
 async def authenticators(conn: Connection, user: User) -> tuple[Authenticator, ...]:
-    """Everything with which the user can sign in now, in the order of METHODS."""
-    return tuple([one for method in METHODS for one in await method.authenticators(conn, user)])
+    """Everything with which the user can sign in, in the order of METHODS; what was guessed at too often is locked."""
+    owned = [(method, await method.authenticators(conn, user)) for method in METHODS]
+    misses = await find_misses(conn, user.sub)
+    return tuple(
+        replace(one, locked=True) if _is_off(method, len(found), misses.get(method.name, 0)) else one
+        for method, found in owned
+        for one in found
+    )
+
+
+def _is_off(method: Method, secrets: int, misses: int) -> bool:
+    return method.guessing is Guessing.BEHIND_A_STEP and misses >= throttle.most_misses(secrets)
 
 
 async def prove(name: str, attempt: Attempt) -> Proved | Refusal:
-    """Judge an attempt by the method of this name; an unknown name is a refusal like any other (A-30)."""
+    """Judge an attempt by the method of this name, within the limits on guessing.
+
+    An unknown name is a refusal like any other (A-30). One that a limit holds back reads like a wrong one. Raises Busy
+    when it could not be judged, and then it does not count; and Unavailable, which leaves it counted.
+    """
     method = find_method(name)
-    return Refusal("method_unknown") if method is None else await method.check(attempt)
+    if method is None:
+        return Refusal("method_unknown")
+    if method.guessing is None or not attempt.tools.limited:
+        return await method.check(attempt)
+    claimed = await throttle.claim(attempt.transaction, await _limits(method, method.guessing, attempt), attempt.now)
+    if not claimed.granted:
+        return Refusal(method.wrong, "too many attempts", claimed.consequence)
+    try:
+        outcome = await method.check(attempt)
+    except Busy:
+        await throttle.withdraw(attempt.transaction, claimed, attempt.now)
+        raise
+    if isinstance(outcome, Refusal):
+        return replace(outcome, consequence=claimed.consequence)
+    await throttle.forgive(attempt.transaction, claimed, attempt.now)
+    return outcome
+
+
+async def _limits(method: Method, guessing: Guessing, attempt: Attempt) -> dict[Bucket, throttle.Limit]:
+    secrets = 1
+    if attempt.user is not None and guessing is Guessing.BEHIND_A_STEP:
+        async with attempt.transaction() as conn:
+            secrets = len(await method.authenticators(conn, attempt.user))
+    return throttle.limits_of(guessing, method.name, attempt.subject, attempt.source, secrets=secrets)

@@ -5,13 +5,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from idp.authn.throttle import Consequence, Guessing
 from idp.base.digest import PasswordHasher
 from idp.base.entropy import Entropy
 from idp.base.seal import MasterKey
 from idp.model.assurance import Evidence
+from idp.model.attempt import Source
 from idp.model.credential import Authenticator
 from idp.model.user import User
-from idp.store.database import Connection
+from idp.store.database import Connection, Transactions
 
 
 class Factor(Enum):
@@ -32,23 +34,28 @@ class RelyingParty:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the methods work with beside the database."""
+    """What the methods work with beside the database; ``limited`` is whether guesses are held to limits."""
 
     hasher: PasswordHasher
     master_key: MasterKey
     entropy: Entropy
     relying_party: RelyingParty
+    limited: bool = True
 
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
     """One submitted form that is to prove who is there.
 
+    ``subject`` is what misses are counted under: the account's ``sub``, or a stand-in for the name that was typed.
     ``user`` is who they claim to be, or None for an unknown name or none given. ``challenge`` was issued to this
-    browser, is fresh, and has been taken: no other attempt will have it.
+    browser, is fresh, and has been taken: no other attempt will have it. ``transaction`` opens one; methods keep
+    theirs short, and hold none while a password is hashed.
     """
 
-    conn: Connection
+    transaction: Transactions
+    source: Source
+    subject: str
     user: User | None
     form: Mapping[str, str] = field(repr=False)
     challenge: bytes | None
@@ -70,6 +77,7 @@ class Refusal:
 
     cause: str
     detail: str = ""
+    consequence: Consequence = Consequence.NONE
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +86,10 @@ class Method:
 
     ``amr`` names a use of it in the words of RFC 8176. ``authenticators`` lists what a user has of this kind.
     ``check`` judges one attempt, and returns a refusal rather than raising it: what was counted must be kept.
+    ``guessing`` is how it can be guessed at, None where it cannot; ``wrong`` is the cause given for a wrong guess, and
+    for one that a limit holds back. ``rename`` and ``remove`` change one credential of a user's, where there can be
+    several, and answer whether it was theirs. A ``backup`` stands in for an authenticator that was lost, and asks for
+    nothing.
     """
 
     name: str
@@ -86,3 +98,8 @@ class Method:
     authenticators: Callable[[Connection, User], Awaitable[tuple[Authenticator, ...]]]
     check: Callable[[Attempt], Awaitable[Proved | Refusal]]
     phishing_resistant: bool = False
+    guessing: Guessing | None = None
+    wrong: str = "code_wrong"
+    backup: bool = False
+    rename: Callable[[Connection, str, str, str], Awaitable[bool]] | None = None
+    remove: Callable[[Connection, str, str], Awaitable[bool]] | None = None

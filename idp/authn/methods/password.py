@@ -2,6 +2,7 @@
 
 from idp.authn.accounts import LONGEST_PASSWORD_INPUT
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal
+from idp.authn.throttle import Guessing
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.user import User
@@ -27,7 +28,9 @@ async def check(attempt: Attempt) -> Proved | Refusal:
     if not right or user is None or user.password_hash is None:
         return Refusal("wrong_credentials")
     if hasher.outdated(user.password_hash):
-        await users.replace_password_hash(attempt.conn, user.sub, user.password_hash, await hasher.hash(password))
+        renewed = await hasher.hash(password)
+        async with attempt.transaction() as conn:
+            await users.replace_password_hash(conn, user.sub, user.password_hash, renewed)
     return Proved(user.sub, Evidence("password", attempt.now))
 
 
@@ -36,4 +39,6 @@ def amr(_evidence: Evidence) -> tuple[str, ...]:
     return ("pwd",)
 
 
-METHOD = Method("password", Factor.KNOWLEDGE, amr, authenticators, check)
+METHOD = Method(
+    "password", Factor.KNOWLEDGE, amr, authenticators, check, guessing=Guessing.OPEN, wrong="wrong_credentials"
+)

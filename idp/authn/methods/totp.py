@@ -4,16 +4,17 @@ Codes have 6 digits and steps of 30 seconds by SHA-1: what every app can do (RFC
 """
 
 import base64
+import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 import pyotp
 import segno
-import structlog
 
 from idp.authn.accounts import credential_name
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal, Tools
+from idp.authn.throttle import Guessing
 from idp.base.digest import same
 from idp.base.entropy import identifier
 from idp.base.seal import SealBroken, seal, unseal
@@ -30,7 +31,7 @@ ENROLMENT_LIFE = timedelta(minutes=10)
 MOST_PER_USER = 10
 DEFAULT_NAME = "Authenticator app"
 
-log = structlog.get_logger(__name__)
+_LOG = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,11 +61,12 @@ async def check(attempt: Attempt) -> Proved | Refusal:
     if user is None or code is None:
         return Refusal("code_wrong")
     matched = False
-    for credential in await totp_credentials.list_confirmed(attempt.conn, user.sub):
-        step = _matching_step(credential, code, attempt.tools, attempt.now)
-        matched |= step is not None
-        if step is not None and await totp_credentials.consume_step(attempt.conn, credential.id, step, attempt.now):
-            return Proved(user.sub, Evidence("totp", attempt.now, credential.id))
+    async with attempt.transaction() as conn:
+        for credential in await totp_credentials.list_confirmed(conn, user.sub):
+            step = _matching_step(credential, code, attempt.tools, attempt.now)
+            matched |= step is not None
+            if step is not None and await totp_credentials.consume_step(conn, credential.id, step, attempt.now):
+                return Proved(user.sub, Evidence("totp", attempt.now, credential.id))
     return Refusal("code_used" if matched else "code_wrong")
 
 
@@ -128,7 +130,7 @@ def _matching_step(credential: TotpCredential, code: str, tools: Tools, now: dat
         seed = unseal(tools.master_key, credential.sealed_seed, context=_context(credential.id))
     except SealBroken:
         # One broken row must not take the user's other apps down with it (F23).
-        log.error("totp seed cannot be unsealed", credential=credential.id)
+        _LOG.error("the seed of the authenticator app %s cannot be unsealed", credential.id)
         return None
     return matching_step(_base32(seed), code, now)
 
@@ -157,4 +159,13 @@ def _base32(seed: bytes) -> str:
     return base64.b32encode(seed).decode()
 
 
-METHOD = Method("totp", Factor.POSSESSION, amr, authenticators, check)
+METHOD = Method(
+    "totp",
+    Factor.POSSESSION,
+    amr,
+    authenticators,
+    check,
+    guessing=Guessing.BEHIND_A_STEP,
+    rename=totp_credentials.rename,
+    remove=totp_credentials.remove,
+)

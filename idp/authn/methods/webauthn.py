@@ -174,7 +174,9 @@ async def check(attempt: Attempt) -> Proved | Refusal:
     failed = "webauthn_unknown" if user is None else "webauthn_failed"
     try:
         response = _parse(attempt.form.get("credential", ""))
-        credential = await webauthn_credentials.find(attempt.conn, _raw_id(response))
+        raw_id = _raw_id(response)
+        async with attempt.transaction() as conn:
+            credential = await webauthn_credentials.find(conn, raw_id)
         if credential is None or (user is not None and credential.sub != user.sub):
             return Refusal("webauthn_unknown", "not a credential of this user")
         _check_user_handle(response, credential, user)
@@ -190,14 +192,15 @@ async def _accept(attempt: Attempt, credential: WebAuthnCredential, assertion: _
         return Refusal("webauthn_uv")
     if assertion.backup_eligible != credential.backup_eligible:
         return Refusal("webauthn_failed", "backup eligibility changed")
-    recorded = await webauthn_credentials.record_use(
-        attempt.conn,
-        credential.id,
-        sign_count=assertion.sign_count,
-        backed_up=assertion.backed_up,
-        user_verified=assertion.user_verified,
-        now=attempt.now,
-    )
+    async with attempt.transaction() as conn:
+        recorded = await webauthn_credentials.record_use(
+            conn,
+            credential.id,
+            sign_count=assertion.sign_count,
+            backed_up=assertion.backed_up,
+            user_verified=assertion.user_verified,
+            now=attempt.now,
+        )
     if not recorded:
         return Refusal("webauthn_failed", "the counter did not grow")
     evidence = Evidence(
@@ -375,4 +378,13 @@ def _descriptors(credentials: Iterable[WebAuthnCredential]) -> list[PublicKeyCre
     ]
 
 
-METHOD = Method("webauthn", Factor.POSSESSION, amr, authenticators, check, phishing_resistant=True)
+METHOD = Method(
+    "webauthn",
+    Factor.POSSESSION,
+    amr,
+    authenticators,
+    check,
+    phishing_resistant=True,
+    rename=webauthn_credentials.rename,
+    remove=webauthn_credentials.remove,
+)

@@ -6,12 +6,16 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True, slots=True)
 class Config:
-    """The provider's issuer URL, the credentials of this client there, and the port to listen on."""
+    """The provider's issuer URL, the credentials of this client there, and the port to listen on.
+
+    ``database_url`` is the provider's own database, for the inbox of a developer; no application in earnest has it.
+    """
 
     issuer: str
     client_id: str
     client_secret: str = field(repr=False)
     port: int = 8001
+    database_url: str = field(default="", repr=False)
 
     @property
     def home(self) -> str:
@@ -31,4 +35,5 @@ def from_environment(environ: Mapping[str, str]) -> Config:
     if missing:
         raise LookupError(f"set {', '.join(missing)}")
     issuer, client_id, client_secret = (environ[name] for name in names)
-    return Config(issuer, client_id, client_secret, int(environ.get("DEMO_PORT") or "8001"))
+    port, database_url = int(environ.get("DEMO_PORT") or "8001"), environ.get("DEMO_DATABASE_URL", "")
+    return Config(issuer, client_id, client_secret, port, database_url)

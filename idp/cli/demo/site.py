@@ -22,7 +22,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.templating import Jinja2Templates
 
-from idp.cli.demo import api
+from idp.cli.demo import api, inbox
 from idp.cli.demo.config import Config
 
 HERE = Path(__file__).parent
@@ -68,6 +68,7 @@ def build(config: Config, transport: httpx2.AsyncBaseTransport | None = None) ->
             Route("/transfer", transfer, methods=["POST"]),
             Route("/sign-out", sign_out, methods=["POST"]),
             Route("/api/transfer", api.transfer, methods=["POST"]),
+            *([Route("/inbox", inbox.inbox)] if config.database_url else []),
             Mount("/static", StaticFiles(directory=HERE / "static")),
         ],
         middleware=[

@@ -1,13 +1,12 @@
 """A code for tokens (RFC 6749 §4.1.3; RFC 7636 §4.6)."""
 
-from idp.base.entropy import token
 from idp.model.authorization import Authorization, AuthorizationCode
 from idp.oauth import pkce
 from idp.oauth.errors import InvalidGrant, InvalidRequest, OAuthError
+from idp.oauth.grants import refresh_token
 from idp.oauth.grants.grant import Grant, TokenRequest
 from idp.oauth.issue import Issue
 from idp.store.authorizations import consume_code, find_code, find_live_authorization, revoke_authorization
-from idp.store.refresh_tokens import create_refresh_token
 from idp.store.users import get_user
 
 REFUSED = "The code is not valid, was used, or was issued to another client or redirect URI."
@@ -26,9 +25,10 @@ async def redeem(request: TokenRequest) -> Issue | OAuthError:
     if found is None or not _fits(found.record, request, verifier):
         return InvalidGrant(REFUSED)
     if not await consume_code(request.conn, code, now=request.now):
-        if found.consumed or found.record.expires_at > request.now:
-            await revoke_authorization(request.conn, found.record.authorization_id, now=request.now)
-        return InvalidGrant(REFUSED, detail="used or expired")
+        if not found.consumed and found.record.expires_at <= request.now:
+            return InvalidGrant(REFUSED, detail="the code has expired")
+        ended = await revoke_authorization(request.conn, found.record.authorization_id, now=request.now)
+        return InvalidGrant(REFUSED, detail="the code was used again", ended=ended)
     authorization = await find_live_authorization(
         request.conn, found.record.authorization_id, now=request.now, idle=request.lifetimes.session_idle
     )
@@ -54,24 +54,12 @@ async def _issue(request: TokenRequest, authorization: Authorization, record: Au
         authorization=authorization,
         session_id=authorization.session_id,
         nonce=record.nonce,
-        refresh_token=await first_refresh_token(request, authorization),
+        refresh_token=await refresh_token.create(request, authorization) if _may_refresh(request) else None,
     )
 
 
-async def first_refresh_token(request: TokenRequest, authorization: Authorization) -> str | None:
-    """A refresh token for a client that is registered for the grant."""
-    if "refresh_token" not in request.client.grant_types:
-        return None
-    secret = token(request.entropy)
-    await create_refresh_token(
-        request.conn,
-        secret,
-        authorization.id,
-        request.client.client_id,
-        now=request.now,
-        expires_at=request.now + request.lifetimes.refresh_idle,
-    )
-    return secret
+def _may_refresh(request: TokenRequest) -> bool:
+    return refresh_token.GRANT.name in request.client.grant_types
 
 
 GRANT = Grant("authorization_code", redeem)

@@ -34,12 +34,14 @@ async def redeem(request: TokenRequest) -> Issue | OAuthError:
     if authorization is None or request.now >= authorization.created_at + request.lifetimes.refresh_token:
         return InvalidGrant(REFUSED, detail="the authorization is dead")
     asked = words(request.form.get("scope")) or authorization.scope
-    if not set(asked) <= set(authorization.scope):
+    # Of a token that was used already the scope does not matter: whoever shows it betrays the family.
+    if found.consumed_at is None and not set(asked) <= set(authorization.scope):
         return InvalidScope("The scope is wider than what was granted.")
     if not await consume_refresh_token(request.conn, secret, now=request.now):
-        if found.expires_at > request.now:
-            await revoke_authorization(request.conn, authorization.id, now=request.now)
-        return InvalidGrant(REFUSED, detail="used or expired")
+        if found.expires_at <= request.now:
+            return InvalidGrant(REFUSED, detail="the refresh token has expired")
+        ended = await revoke_authorization(request.conn, authorization.id, now=request.now)
+        return InvalidGrant(REFUSED, detail="the refresh token was used again", ended=ended)
     return replace(await _issue(request, authorization), scope=asked)
 
 
@@ -49,6 +51,18 @@ async def _issue(request: TokenRequest, authorization: Authorization) -> Issue:
         await touch_session(request.conn, session_id, now=request.now)
     else:
         session_id = None
+    return Issue(
+        client=request.client,
+        scope=authorization.scope,
+        user=await get_user(request.conn, authorization.sub),
+        authorization=authorization,
+        session_id=session_id,
+        refresh_token=await create(request, authorization),
+    )
+
+
+async def create(request: TokenRequest, authorization: Authorization) -> str:
+    """A new refresh token: good until it lies idle too long or the authorization grows too old (ASVS 10.4.8)."""
     secret = token(request.entropy)
     absolute = authorization.created_at + request.lifetimes.refresh_token
     await create_refresh_token(
@@ -59,14 +73,7 @@ async def _issue(request: TokenRequest, authorization: Authorization) -> Issue:
         now=request.now,
         expires_at=min(request.now + request.lifetimes.refresh_idle, absolute),
     )
-    return Issue(
-        client=request.client,
-        scope=authorization.scope,
-        user=await get_user(request.conn, authorization.sub),
-        authorization=authorization,
-        session_id=session_id,
-        refresh_token=secret,
-    )
+    return secret
 
 
 GRANT = Grant("refresh_token", redeem)

@@ -4,7 +4,7 @@ import hashlib
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
 
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from idp.web.pages.account import (
     AccountPage,
@@ -12,8 +12,12 @@ from idp.web.pages.account import (
     AddTotpPage,
     AuthenticatorsPage,
     ConfirmPage,
+    NewCodesPage,
+    PasswordPage,
+    RecoveryCodesPage,
     RemovePage,
     RenamePage,
+    SessionsPage,
 )
 from idp.web.pages.flow import (
     AnotherWayPage,
@@ -22,6 +26,7 @@ from idp.web.pages.flow import (
     EnrolPage,
     ErrorPage,
     FormPostPage,
+    RecoveryPage,
     RegisterPage,
     SignedOutPage,
     SignInPage,
@@ -33,6 +38,7 @@ from idp.web.pages.parts import (
     Account,
     Authenticator,
     Client,
+    Device,
     Fault,
     Offer,
     Person,
@@ -59,20 +65,26 @@ __all__ = [
     "Client",
     "ConfirmPage",
     "ConsentPage",
+    "Device",
     "EnrolPage",
     "ErrorPage",
     "Fault",
     "FormPostPage",
+    "NewCodesPage",
     "Offer",
     "Page",
     "Pages",
+    "PasswordPage",
     "Person",
     "Place",
     "Protection",
+    "RecoveryCodesPage",
+    "RecoveryPage",
     "RegisterPage",
     "RemovePage",
     "RenamePage",
     "ScopeLine",
+    "SessionsPage",
     "SignInPage",
     "SignOutPage",
     "SignedOutPage",
@@ -103,7 +115,8 @@ class Pages:
     def __init__(self, operator: str, directory: Path) -> None:
         self._environment = Environment(
             loader=FileSystemLoader(directory),
-            autoescape=True,
+            # What is no HTML is not escaped: a text may hold an ampersand.
+            autoescape=select_autoescape(disabled_extensions=("txt",), default=True),
             undefined=StrictUndefined,
             auto_reload=False,
             trim_blocks=True,
@@ -120,6 +133,10 @@ class Pages:
         """The page as HTML; raises UndefinedError where a template asks for what the page does not say."""
         return self._environment.get_template(page.template).render(page=page)
 
+    def render_text(self, template: str, **facts: object) -> str:
+        """The text that a ``.txt`` template makes of these facts, unescaped; raises UndefinedError likewise."""
+        return self._environment.get_template(template).render(facts)
+
 
 def _versioned(path: Path) -> str:
     """The address of a static file, which changes with its content, so that browsers may keep it for ever."""
@@ -130,6 +147,7 @@ PAGES: tuple[type[Page], ...] = (
     SignInPage,
     TotpPage,
     WebAuthnPage,
+    RecoveryPage,
     AnotherWayPage,
     EnrolPage,
     ChooserPage,
@@ -146,5 +164,9 @@ PAGES: tuple[type[Page], ...] = (
     RenamePage,
     RemovePage,
     ConfirmPage,
+    RecoveryCodesPage,
+    NewCodesPage,
+    SessionsPage,
+    PasswordPage,
 )
 """All pages."""

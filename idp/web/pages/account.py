@@ -6,7 +6,7 @@ from typing import ClassVar, Self
 import segno
 from markupsafe import Markup
 
-from idp.web.pages.parts import Authenticator, Fault, Person, Place, Protection, Slip
+from idp.web.pages.parts import Authenticator, Device, Fault, Person, Place, Protection, Slip
 
 _CREATE = (
     '{"challenge": "AAECAwQFBgcICQoLDA0ODw", "rp": {"id": "localhost", "name": "Example ID"}, '
@@ -14,30 +14,45 @@ _CREATE = (
     '"pubKeyCredParams": [{"type": "public-key", "alg": -7}], "timeout": 300000, '
     '"authenticatorSelection": {"residentKey": "required", "userVerification": "required"}}'
 )
+_FEW = "2 recovery codes are left. Make new ones before you need one."
 
 
 @dataclass(frozen=True, slots=True)
 class AccountPage:
-    """The account at a glance, which on a phone is also its menu."""
+    """The account at a glance, which on a phone is also its menu; ``care`` is what its owner should see to."""
 
     template: ClassVar[str] = "account/overview.html"
     person: Person
     email: str | None
     protection: Protection
     places: tuple[Place, ...]
+    care: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
         """A well protected account."""
-        facts = (("Something you know", "Password"), ("Something you have", "2 passkeys, 1 app"))
-        ways = Place("/account/authenticators", "passkey", "Ways to sign in", "Password, 2 passkeys, authenticator app")
+        facts = (
+            ("Something you know", "Password"),
+            ("Something you have", "2 passkeys, 1 app"),
+            ("If you lose it", "2 recovery codes"),
+        )
+        places = (
+            Place("/account/authenticators", "passkey", "Ways to sign in", "Password, 2 passkeys, authenticator app"),
+            Place("/account/recovery-codes", "codes", "Recovery codes", "2 of 10 left"),
+            Place("/account/sessions", "laptop", "Devices", "Signed in on 3 devices"),
+            Place("/account/password", "password", "Password", "Changed on 3 March"),
+        )
         protection = Protection("Two independent steps protect your account", facts)
-        return cls(Person("alice"), "alice@mail.example", protection, (ways,))
+        return cls(Person("alice"), "alice@mail.example", protection, places, _FEW)
 
 
 @dataclass(frozen=True, slots=True)
 class AuthenticatorsPage:
-    """All ways to sign in, to add, rename and remove them; without ``password_facts`` there is no password."""
+    """All ways to sign in, to add, rename and remove them; without ``password_facts`` there is no password.
+
+    ``codes`` says what recovery codes there are, ``care`` what is missing, ``others`` how many other browsers are
+    signed in, which a change of these ways is a reason to end (ASVS 7.4.3).
+    """
 
     template: ClassVar[str] = "account/authenticators.html"
     person: Person
@@ -45,6 +60,9 @@ class AuthenticatorsPage:
     totps: tuple[Authenticator, ...]
     notice: str | None = None
     password_facts: tuple[str, ...] = ()
+    codes: str | None = None
+    care: str | None = None
+    others: int = 0
 
     @classmethod
     def sample(cls) -> Self:
@@ -55,7 +73,8 @@ class AuthenticatorsPage:
             Authenticator("p3", "Blue key", "securitykey", ("Security key", "added 3 March", "never used")),
         )
         totps = (Authenticator("t1", "Authenticator app", "totp", ("Added 3 March", "last used on 12 November")),)
-        return cls(Person("alice"), passkeys, totps, "Passkey “Phone” is added.", ("Changed on 3 March",))
+        notice, password = "Passkey “Phone” is added.", ("Changed on 3 March",)
+        return cls(Person("alice"), passkeys, totps, notice, password, "7 of 10 left", others=2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,3 +173,78 @@ class ConfirmPage:
     def sample(cls) -> Self:
         """A change of authenticators."""
         return cls("/account/confirm", Person("alice"))
+
+
+@dataclass(frozen=True, slots=True)
+class RecoveryCodesPage:
+    """How many recovery codes are left of a set, and when it was made; ``offered`` is whether there may be one."""
+
+    template: ClassVar[str] = "account/recovery_codes.html"
+    left: int
+    total: int
+    made: str | None
+    offered: bool = True
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A set of which some are used."""
+        return cls(7, 10, "3 March 2026")
+
+
+@dataclass(frozen=True, slots=True)
+class NewCodesPage:
+    """A new set of recovery codes, shown this once, to be printed with whose they are and of when."""
+
+    template: ClassVar[str] = "account/new_codes.html"
+    person: Person
+    codes: tuple[str, ...]
+    made: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A whole set."""
+        codes = tuple(f"m{one}ep-xbc5-udnv-b7tg" for one in "abcdefghij")
+        return cls(Person("alice"), codes, "24 November 2026")
+
+
+@dataclass(frozen=True, slots=True)
+class SessionsPage:
+    """The browsers in which one is signed in, this one first."""
+
+    template: ClassVar[str] = "account/sessions.html"
+    devices: tuple[Device, ...]
+
+    @property
+    def others(self) -> bool:
+        """Whether there are any besides this one."""
+        return len(self.devices) > 1
+
+    @classmethod
+    def sample(cls) -> Self:
+        """Three browsers."""
+        here = ("192.0.2.7", "signed in 24 November, 09:41 UTC with your password and a passkey", "active now")
+        there = ("2001:db8::7", "signed in 23 November, 18:20 UTC with a passkey", "last active 24 November, 08:02 UTC")
+        elsewhere = ("198.51.100.9", "signed in 24 November, 08:00 UTC with your password", "last active 08:05 UTC")
+        return cls(
+            (
+                Device("s1", "Firefox on Linux", "laptop", here, current=True),
+                Device("s2", "Safari on iPhone", "phone", there),
+                Device("s3", "Unknown browser", "laptop", elsewhere),
+            )
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class PasswordPage:
+    """Another password, or a first one; ``minimum`` is the length of the shortest."""
+
+    template: ClassVar[str] = "account/password.html"
+    person: Person
+    minimum: int
+    fault: Fault | None = None
+    has_one: bool = True
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A change."""
+        return cls(Person("alice"), 8)

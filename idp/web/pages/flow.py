@@ -102,6 +102,26 @@ class WebAuthnPage:
 
 
 @dataclass(frozen=True, slots=True)
+class RecoveryPage:
+    """A recovery code."""
+
+    template: ClassVar[str] = "login/recovery.html"
+    slip: Slip
+    action: str
+    person: Person
+    steps: tuple[int, int] | None = None
+    fault: Fault | None = None
+    other_ways_url: str | None = None
+    not_you_url: str | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """The second of two steps."""
+        slip = Slip(_BANK, _TWO_STEPS)
+        return cls(slip, "/login", Person("alice"), (2, 2), None, "/login/another-way", "/login/other-account")
+
+
+@dataclass(frozen=True, slots=True)
 class AnotherWayPage:
     """All ways that the account has; those that the request refuses are seen too, and cannot be chosen."""
 

@@ -149,6 +149,17 @@ class Place:
 
 
 @dataclass(frozen=True, slots=True)
+class Device:
+    """A browser in which the account is signed in; ``id`` is its session's, and ``current`` is the one that asks."""
+
+    id: str
+    name: str
+    icon: str
+    facts: tuple[str, ...]
+    current: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Authenticator:
     """An enrolled authenticator as its owner knows it; the facts are shown side by side."""
 

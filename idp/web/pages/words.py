@@ -15,9 +15,12 @@ WORDS: dict[str, str] = {
     "password_known": "This password is on lists of leaked passwords. Choose another.",
     "password_long": "Use at most 128 characters.",
     "password_short": "Use at least {minimum} characters. A few unrelated words are enough.",
+    "password_wrong": "That is not your current password. Check it and try again.",
     "phone_invalid": "Enter the number with its country code, like +44 7700 900123.",
+    "recovery_wrong": "That recovery code did not work. Check it, or use one that you have not used yet.",
     "redirect_uri_mismatch": "This sign-in link does not work. "
     "The app asked us to send you to an address that it has not registered.",
+    "registration_throttled": "Too many accounts were made from your network just now. Try again in an hour.",
     "server_busy": "We cannot do this right now. Nothing was changed. Try again in a minute.",
     "step_up_impossible": "{client} needs a sign-in that your account cannot do yet. Add a passkey, then go on.",
     "throttled": "Too many attempts. Wait 30 seconds, then try again. A passkey works at once.",

@@ -40,6 +40,7 @@ async def test_a_30_an_empty_form_and_an_unknown_method(conn: Connection) -> Non
 
 
 async def test_g11_an_older_hash_is_renewed_at_sign_in(conn: Connection) -> None:
+    """ASVS 11.2.2."""
     weaker = argon2.PasswordHasher(time_cost=1, memory_cost=8 * 1024, parallelism=1).hash(SECRET)
     alice = await add_user(conn, password_hash=weaker)
     assert isinstance(await prove("password", attempt(conn, alice, password="wrong")), Refusal)

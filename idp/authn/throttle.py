@@ -1,0 +1,178 @@
+"""How often one may guess: per account, factor and source, in windows, with growing waits, and up to an end (G5, G6).
+
+A guess is counted as a miss *before* it is judged, in a transaction of its own, so that no number of parallel guesses
+is judged beyond a limit; a success gives back its own count, and all that the same source missed before it.
+
+Passwords can be guessed at by outsiders, so no limit on them shuts the owner out: a browser in which the account has
+signed in before has a budget of its own, and strangers share others. A second factor is reached by a right password
+alone, and so it may be switched off for good.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from enum import Enum, auto
+
+from idp.authn.accounts import canonical_username, parse_email
+from idp.base.digest import sha256
+from idp.model.attempt import Bucket, Source, Tally
+from idp.model.user import User
+from idp.store.attempts import lock_tallies, record_tallies
+from idp.store.database import Transactions
+
+FREE = 10
+WINDOW = timedelta(minutes=15)
+SHORTEST_WAIT = timedelta(seconds=30)
+LONGEST_WAIT = timedelta(hours=1)
+STRANGERS_PER_ACCOUNT = 100
+STRANGERS_WINDOW = timedelta(days=1)
+PER_NETWORK = 300
+MOST_MISSES = 100
+"""Misses after which a factor is off (NIST SP 800-63B-4 §3.2.2), for one live secret; two apps halve it (G6)."""
+REGISTRATIONS = 200
+REGISTRATIONS_WINDOW = timedelta(hours=1)
+COUNTED_FOR = timedelta(days=2)
+"""How long a tally of passwords means anything after its last miss: longer than any window or wait."""
+
+
+class Guessing(Enum):
+    """How a method can be guessed at: a password by anybody, another secret only after a right first step."""
+
+    OPEN = auto()
+    BEHIND_A_STEP = auto()
+
+
+class Consequence(Enum):
+    """What the limits make of an attempt that failed."""
+
+    NONE = auto()
+    SLOWED = auto()
+    """This miss reached a limit: the next attempts are not judged for a while."""
+    LOCKED = auto()
+    """This miss was the last one: the factor is off until somebody with the right to it resets it."""
+    NOT_JUDGED = auto()
+    """A limit had been reached before."""
+
+
+@dataclass(frozen=True, slots=True)
+class Limit:
+    """So many misses in a window; ``waits``: growing waits after the tenth in a row; ``most``: the end of all."""
+
+    free: int
+    window: timedelta
+    waits: bool = False
+    most: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """One attempt's place under its limits, the first bucket being that of its source."""
+
+    limits: Mapping[Bucket, Limit]
+    granted: bool
+    consequence: Consequence
+
+
+def limits_of(guessing: Guessing, factor: str, subject: str, source: Source, *, secrets: int) -> dict[Bucket, Limit]:
+    """The buckets that an attempt falls into with their limits; ``secrets`` is how many would be right."""
+    own = Bucket(factor, subject, source.name)
+    shared = Bucket(factor, subject, "")
+    patient = Limit(FREE, WINDOW, waits=True)
+    if guessing is Guessing.BEHIND_A_STEP:
+        return {own: patient, shared: replace(patient, most=most_misses(secrets))}
+    if source.device is not None:
+        return {own: patient}
+    return {
+        own: patient,
+        shared: Limit(STRANGERS_PER_ACCOUNT, STRANGERS_WINDOW),
+        Bucket(factor, "", f"network {source.network}"): Limit(PER_NETWORK, WINDOW),
+    }
+
+
+def subject_of_name(canonical: str | None) -> str:
+    """What a stranger's misses are counted under: the name as it was typed, whether anybody has it or not.
+
+    If misses at an account's name held back its address as well, and faster than a hash takes, then time would tell
+    that the two belong together (A-48).
+    """
+    return f"name {sha256(canonical or '').hex()}"
+
+
+def subjects_of(user: User) -> tuple[str, ...]:
+    """Everything that misses at this account are counted under: the account itself, its name and its address."""
+    address = parse_email(user.email or "")
+    names = [canonical_username(user.username), *([address.canonical] if address else [])]
+    return (user.sub, *map(subject_of_name, names))
+
+
+def registration_limits(source: Source) -> dict[Bucket, Limit]:
+    """The bucket of new accounts: so many an hour from one network."""
+    return {Bucket("register", "", f"network {source.network}"): Limit(REGISTRATIONS, REGISTRATIONS_WINDOW)}
+
+
+def most_misses(secrets: int) -> int:
+    """How many misses switch a factor off of which so many secrets would be right."""
+    return MOST_MISSES // max(secrets, 1)
+
+
+def opens_at(tally: Tally, limit: Limit) -> datetime | None:
+    """From when an attempt is judged again, None for never."""
+    if limit.most is not None and tally.misses >= limit.most:
+        return None
+    opens = tally.window_from
+    if tally.window_misses >= limit.free:
+        opens = tally.window_from + limit.window
+    if limit.waits and tally.misses >= limit.free:
+        doublings = min(tally.misses - limit.free, 16)
+        opens = max(opens, tally.last_missed_at + min(SHORTEST_WAIT * 2**doublings, LONGEST_WAIT))
+    return opens
+
+
+def missed(tally: Tally, limit: Limit, now: datetime) -> Tally:
+    """The tally with one more miss."""
+    if now >= tally.window_from + limit.window:
+        return Tally(tally.misses + 1, 1, now, now)
+    return Tally(tally.misses + 1, tally.window_misses + 1, tally.window_from, now)
+
+
+def forgiven(tally: Tally, misses: int) -> Tally:
+    """The tally without so many misses."""
+    return replace(tally, misses=max(tally.misses - misses, 0), window_misses=max(tally.window_misses - misses, 0))
+
+
+def judge(limits: Mapping[Bucket, Limit], tallies: Mapping[Bucket, Tally], now: datetime) -> Claim:
+    """Whether one more attempt may be judged, and what a miss would lead to."""
+    before = [opens_at(tallies[bucket], limit) for bucket, limit in limits.items()]
+    if any(opens is None or opens > now for opens in before):
+        return Claim(limits, granted=False, consequence=Consequence.NOT_JUDGED)
+    after = [opens_at(missed(tallies[bucket], limit, now), limit) for bucket, limit in limits.items()]
+    if None in after:
+        return Claim(limits, granted=True, consequence=Consequence.LOCKED)
+    slowed = any(opens is not None and opens > now for opens in after)
+    return Claim(limits, granted=True, consequence=Consequence.SLOWED if slowed else Consequence.NONE)
+
+
+async def claim(transaction: Transactions, limits: Mapping[Bucket, Limit], now: datetime) -> Claim:
+    """Take a place for one attempt, counted as a miss until it is given back; raises Unavailable."""
+    async with transaction() as conn:
+        tallies = await lock_tallies(conn, limits, now)
+        claimed = judge(limits, tallies, now)
+        if claimed.granted:
+            counted = {bucket: missed(tallies[bucket], limit, now) for bucket, limit in limits.items()}
+            await record_tallies(conn, counted)
+    return claimed
+
+
+async def forgive(transaction: Transactions, claimed: Claim, now: datetime) -> None:
+    """After a success: give back what its source has missed, this attempt with it, in every bucket."""
+    async with transaction() as conn:
+        tallies = await lock_tallies(conn, claimed.limits, now)
+        own = next(iter(claimed.limits))
+        await record_tallies(conn, {bucket: forgiven(one, tallies[own].misses) for bucket, one in tallies.items()})
+
+
+async def withdraw(transaction: Transactions, claimed: Claim, now: datetime) -> None:
+    """Give back the place of an attempt that could not be judged."""
+    async with transaction() as conn:
+        tallies = await lock_tallies(conn, claimed.limits, now)
+        await record_tallies(conn, {bucket: forgiven(one, 1) for bucket, one in tallies.items()})

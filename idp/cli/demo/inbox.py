@@ -1,0 +1,69 @@
+"""The developer's inbox: what the provider has to say to people, read from its database.
+
+Nothing that an application needs, and there only where `idp dev` gives the address of the database.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+import asyncpg
+from starlette.requests import Request
+from starlette.responses import PlainTextResponse, Response
+from starlette.templating import Jinja2Templates
+
+TEMPLATES = Jinja2Templates(Path(__file__).parent / "templates")
+HOSTS = ("localhost", "127.0.0.1")
+MOST = 50
+CHANNELS = {"mail": "Mail", "sms": "Text message"}
+
+
+@dataclass(frozen=True, slots=True)
+class Letter:
+    """A message as the inbox shows it."""
+
+    channel: str
+    recipient: str
+    subject: str
+    text: str
+    created_at: datetime
+    state: str
+
+
+async def inbox(request: Request) -> Response:
+    """The newest messages, newest first."""
+    if request.url.hostname not in HOSTS:
+        # A page elsewhere whose name is made to lead to this machine must not read along.
+        return PlainTextResponse("Open this by localhost.", 421)
+    context = {"letters": await _letters(request.app.state.config.database_url)}
+    headers = {
+        "Cache-Control": "no-store",
+        "Content-Security-Policy": "default-src 'none'; style-src 'self'; img-src 'self'; frame-ancestors 'none'",
+        "X-Content-Type-Options": "nosniff",
+    }
+    return TEMPLATES.TemplateResponse(request, "inbox.html", context, headers=headers)
+
+
+async def _letters(database_url: str) -> list[Letter]:
+    connection = await asyncpg.connect(database_url, timeout=5, command_timeout=5)
+    try:
+        rows = await connection.fetch(
+            """
+            SELECT channel, recipient, subject, text, created_at, sent_at, failed_at FROM outbox
+            ORDER BY created_at DESC, id
+            LIMIT $1
+            """,
+            MOST,
+        )
+    finally:
+        await connection.close()
+    return [
+        Letter(CHANNELS[row["channel"]], row["recipient"], row["subject"], row["text"], row["created_at"], _state(row))
+        for row in rows
+    ]
+
+
+def _state(row: "asyncpg.Record") -> str:
+    if row["sent_at"]:
+        return "Sent. What it said is not kept."
+    return "Given up. What it said is not kept." if row["failed_at"] else ""

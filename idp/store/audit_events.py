@@ -1,0 +1,65 @@
+"""The audit trail: rows are appended, and neither changed nor taken back; the database itself refuses that."""
+
+from datetime import datetime, timedelta
+
+from idp.model.event import Event
+from idp.store.database import Connection, Row
+
+COLUMNS = "id, at, event, actor, sub, client_id, session_id, address, request_id, details"
+
+
+async def record_event(conn: Connection, event: Event) -> None:
+    """Append the event, in the transaction of what it tells of: neither is kept without the other."""
+    await conn.execute(
+        """
+        INSERT INTO audit_events (at, event, actor, sub, client_id, session_id, address, request_id, details)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        """,
+        event.at,
+        event.event,
+        event.actor,
+        event.sub,
+        event.client_id,
+        event.session_id,
+        event.address,
+        event.request_id,
+        dict(event.details),
+    )
+
+
+async def list_events(
+    conn: Connection, *, sub: str | None = None, after: int = 0, limit: int = 100
+) -> tuple[Event, ...]:
+    """The newest events after that place in the trail, oldest first; of one account, or of all."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {COLUMNS} FROM audit_events
+        WHERE id > $1 AND ($2::text IS NULL OR sub = $2)
+        ORDER BY id DESC
+        LIMIT $3
+        """,
+        after,
+        sub,
+        limit,
+    )
+    return tuple(_event(row) for row in reversed(rows))
+
+
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
+    """Forget events older than that; of those younger than 80 days the database lets none go, whoever asks."""
+    await conn.execute("DELETE FROM audit_events WHERE at < $1", now - keep)
+
+
+def _event(row: Row) -> Event:
+    return Event(
+        event=row["event"],
+        actor=row["actor"],
+        at=row["at"],
+        sub=row["sub"],
+        client_id=row["client_id"],
+        session_id=row["session_id"],
+        address=row["address"],
+        request_id=row["request_id"],
+        details=row["details"],
+        id=row["id"],
+    )

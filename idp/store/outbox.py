@@ -1,0 +1,135 @@
+"""The outbox: a message is kept with the change that it tells of, and given to one sender at a time."""
+
+from datetime import datetime, timedelta
+
+from idp.model.message import Channel, Message
+from idp.store.database import Connection, Row, notify
+
+CHANNEL = "outbox"
+"""Where senders hear of new messages; the payload is the channel of the message."""
+
+
+async def create_message(conn: Connection, message: Message) -> None:
+    """Keep a message in this transaction, so that there is no change without its notice, and tell the senders."""
+    await conn.execute(
+        """
+        INSERT INTO outbox (id, channel, recipient, kind, subject, text, created_at, not_after, next_attempt_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7)
+        """,
+        message.id,
+        message.channel,
+        message.recipient,
+        message.kind,
+        message.subject,
+        message.text,
+        message.created_at,
+        message.not_after,
+    )
+    await notify(conn, CHANNEL, message.channel)
+
+
+async def has_message(conn: Connection, recipient: str, kind: str, *, since: datetime) -> bool:
+    """Whether a message of this kind was made for this recipient since then; it looks back a day at most."""
+    found: bool = await conn.fetchval(
+        """SELECT EXISTS (SELECT FROM outbox WHERE recipient = $1 AND kind = $2 AND created_at > $3)""",
+        recipient,
+        kind,
+        since,
+    )
+    return found
+
+
+async def claim_due(
+    conn: Connection, channel: Channel, now: datetime, *, limit: int, lease: timedelta
+) -> tuple[Message, ...]:
+    """Take messages that are due, oldest first; nobody else gets them until the lease is over.
+
+    A sender that dies leaves its messages to the next one. The lease doubles with each attempt, to 64 times at most, so
+    that a message of which senders die is taken up ever more slowly.
+    """
+    rows = await conn.fetch(
+        """
+        WITH due AS MATERIALIZED (
+            SELECT id FROM outbox
+            WHERE channel = $1 AND sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= $2 AND not_after > $2
+            ORDER BY next_attempt_at
+            LIMIT $3
+            FOR UPDATE SKIP LOCKED
+        )
+        UPDATE outbox
+        SET attempts = attempts + 1, next_attempt_at = $2 + $4::interval * power(2, least(attempts, 6))
+        FROM due
+        WHERE outbox.id = due.id
+        RETURNING outbox.id, channel, recipient, kind, subject, text, created_at, not_after, attempts
+        """,
+        channel,
+        now,
+        limit,
+        lease,
+    )
+    return tuple(sorted(map(_message, rows), key=lambda message: message.created_at))
+
+
+async def record_sent(conn: Connection, message_id: str, now: datetime) -> None:
+    """Keep that a gateway has taken the message, and forget what it said: it may have held a code."""
+    await conn.execute(
+        """
+        UPDATE outbox SET sent_at = $2, text = ''
+        WHERE id = $1 AND sent_at IS NULL AND failed_at IS NULL
+        """,
+        message_id,
+        now,
+    )
+
+
+async def record_failure(
+    conn: Connection, message_id: str, fault: str, now: datetime, *, next_attempt_at: datetime | None
+) -> None:
+    """Keep why a sending failed and when it is tried again; None gives the message up, and forgets what it said."""
+    await conn.execute(
+        """
+        UPDATE outbox
+        SET fault = $2,
+            next_attempt_at = coalesce($4, next_attempt_at),
+            failed_at = CASE WHEN $4::timestamptz IS NULL THEN $3::timestamptz END,
+            text = CASE WHEN $4::timestamptz IS NULL THEN '' ELSE text END
+        WHERE id = $1 AND sent_at IS NULL AND failed_at IS NULL
+        """,
+        message_id,
+        fault,
+        now,
+        next_attempt_at,
+    )
+
+
+async def drop_late(conn: Connection, channel: Channel, now: datetime) -> int:
+    """Give up what is older than its use, forget what it said, and answer how many these were."""
+    rows = await conn.fetch(
+        """
+        UPDATE outbox SET failed_at = $2, text = ''
+        WHERE channel = $1 AND sent_at IS NULL AND failed_at IS NULL AND not_after <= $2
+        RETURNING id
+        """,
+        channel,
+        now,
+    )
+    return len(rows)
+
+
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
+    """Forget the messages that were sent, given up, or of no more use so long ago."""
+    await conn.execute("""DELETE FROM outbox WHERE coalesce(sent_at, failed_at, not_after) <= $1""", now - keep)
+
+
+def _message(row: Row) -> Message:
+    return Message(
+        id=row["id"],
+        channel=row["channel"],
+        recipient=row["recipient"],
+        kind=row["kind"],
+        subject=row["subject"],
+        text=row["text"],
+        created_at=row["created_at"],
+        not_after=row["not_after"],
+        attempts=row["attempts"],
+    )

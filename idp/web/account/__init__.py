@@ -1,0 +1,1 @@
+"""``/account``: what protects the account, and how its owner changes that."""

@@ -1,0 +1,146 @@
+"""Whose account it is, and whether they may change what protects it now."""
+
+from dataclasses import dataclass, replace
+from datetime import datetime
+from urllib.parse import quote
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.authn.freshness import recent
+from idp.authn.methods import authenticators
+from idp.authn.policy import is_backup, outlook, required
+from idp.base.uri import local_path
+from idp.model.assurance import Evidence
+from idp.model.credential import Authenticator
+from idp.model.session import Session
+from idp.model.user import User
+from idp.store.database import Connection, transaction
+from idp.store.interactions import find_interaction
+from idp.store.users import get_user
+from idp.web import cookies
+from idp.web.answers import allow_form_target, page, see_other
+from idp.web.flow import begin, bind, current_session, raise_session
+from idp.web.forms import read_page_form
+from idp.web.notices import notify_user
+from idp.web.pages import ConfirmPage, Person
+from idp.web.provider import moment, provider_of
+from idp.web.standing import load_request
+from idp.web.trail import note
+
+WAYS = "/account/authenticators"
+
+
+@dataclass(frozen=True, slots=True)
+class Owner:
+    """The signed-in owner of the account, with what they have enrolled."""
+
+    session: Session
+    user: User
+    enrolled: tuple[Authenticator, ...]
+
+    @property
+    def second_factors(self) -> tuple[Authenticator, ...]:
+        """What there is beside a password; what only stands in for a lost one does not count."""
+        return tuple(one for one in self.enrolled if one.method != "password" and not is_backup(one))
+
+    def without(self, credential_id: str) -> "Owner":
+        """The same without that authenticator; the last second factor takes with it what only stands in for it."""
+        rest = replace(self, enrolled=tuple(one for one in self.enrolled if one.credential_id != credential_id))
+        if rest.second_factors:
+            return rest
+        return replace(rest, enrolled=tuple(one for one in rest.enrolled if not is_backup(one)))
+
+    def may_change(self, now: datetime) -> bool:
+        """Whether a second factor, or the password where there is none, was shown in the last 20 minutes (A-33)."""
+        account = required(requested=None, client_min=None, authenticators=self.enrolled)
+        shown = recent(self.session.evidence, account=account.acr, now=now)
+        return outlook(account, shown, self.enrolled, now).met
+
+
+async def find_owner(request: Request, conn: Connection) -> Owner | None:
+    """The owner, if a session of this browser shows enough of them (A-29)."""
+    session = await current_session(request, conn)
+    if session is None:
+        return None
+    user = await get_user(conn, session.sub)
+    owner = Owner(session, user, await authenticators(conn, user))
+    account = required(requested=None, client_min=None, authenticators=owner.enrolled)
+    # A session from before a second factor was added shows too little of the account's owner.
+    met = outlook(account, session.evidence, owner.enrolled, moment(request)).met
+    return owner if met else None
+
+
+async def to_login(request: Request, conn: Connection, *, fresh: bool = False) -> Response:
+    """To the sign-in, and then back here."""
+    here = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    target = local_path(here, "/account") if request.method == "GET" else return_to(request)
+    interaction, browser = await begin(request, conn, return_to=target, fresh=fresh)
+    return bind(see_other(f"/login?interaction={interaction.id}"), provider_of(request), browser)
+
+
+async def find_changer(request: Request, conn: Connection) -> Owner | Response:
+    """The owner, if they may change what protects the account now; else what to answer instead."""
+    owner = await find_owner(request, conn)
+    if owner is None:
+        return await to_login(request, conn)
+    if owner.may_change(moment(request)):
+        return owner
+    if request.method == "GET":
+        return await to_login(request, conn, fresh=True)
+    action = f"/account/confirm?return_to={quote(request.url.path)}"
+    return page(request, ConfirmPage(action, Person(owner.user.username)), status=403)
+
+
+async def confirm(request: Request) -> Response:
+    """To the step-up, and then to the page that asked for it."""
+    await read_page_form(request)
+    async with transaction(provider_of(request).pool) as conn:
+        return await to_login(request, conn, fresh=True)
+
+
+def return_to(request: Request) -> str:
+    """Where to go afterwards: back to what waits for it, or to the ways to sign in."""
+    return local_path(request.query_params.get("return_to"), WAYS)
+
+
+def with_return(request: Request, path: str) -> str:
+    """The address of a form that goes on to the same place."""
+    return f"{path}?{request.url.query}" if "return_to" in request.query_params else path
+
+
+async def allow_return(request: Request, conn: Connection) -> None:
+    """Let the form of this page end at the client whose request waits for what is added here."""
+    path, _, interaction_id = return_to(request).partition("?interaction=")
+    browser = cookies.read(request, provider_of(request), "browser")
+    if path != "/login" or browser is None:
+        return
+    waiting = await find_interaction(conn, interaction_id, browser, now=moment(request))
+    if waiting is not None and waiting.parameters is not None:
+        allow_form_target(request, await load_request(conn, dict(waiting.parameters)))
+
+
+async def go_on_with(request: Request, conn: Connection, owner: Owner, shown: Evidence, location: str) -> Response:
+    """On to that place, in a session with the authenticator that was just shown, under a new secret (G13)."""
+    return await under_new_secret(request, conn, owner, see_other(location), shown)
+
+
+async def under_new_secret(
+    request: Request, conn: Connection, owner: Owner, response: Response, *shown: Evidence
+) -> Response:
+    """The response after a change of what one signs in with: the session has a new secret from now on (G13)."""
+    raised = await raise_session(request, conn, owner.session, shown)
+    if raised is not None:
+        raised.write(response, provider_of(request))
+    return response
+
+
+async def note_added(
+    request: Request, conn: Connection, owner: Owner, method: str, credential_id: str, name: str
+) -> None:
+    """Keep that an authenticator was added, and tell its owner."""
+    sub, session_id = owner.user.sub, owner.session.id
+    await note(
+        request, conn, "authenticator_added", sub=sub, session_id=session_id, method=method, credential=credential_id
+    )
+    await notify_user(request, conn, owner.user, "authenticator_added", name=name)

@@ -1,0 +1,72 @@
+"""``/account/authenticators/add-passkey``: a new passkey or security key."""
+
+import json
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.authn.methods import Refusal, webauthn
+from idp.model.assurance import Evidence
+from idp.store import webauthn_credentials
+from idp.store.database import Connection, transaction
+from idp.store.sessions import consume_challenge, record_challenge
+from idp.web.account.owner import (
+    WAYS,
+    Owner,
+    allow_return,
+    find_changer,
+    go_on_with,
+    note_added,
+    return_to,
+    with_return,
+)
+from idp.web.answers import page
+from idp.web.forms import read_page_form
+from idp.web.pages import AddPasskeyPage, Fault
+from idp.web.provider import moment, provider_of
+
+
+async def add(request: Request) -> Response:
+    """The ceremony for a new passkey or security key."""
+    async with transaction(provider_of(request).pool) as conn:
+        owner = await find_changer(request, conn)
+        if isinstance(owner, Response):
+            return owner
+        return await _page(request, conn, owner, None)
+
+
+async def register(request: Request) -> Response:
+    """Add the credential that the browser made; the ceremony counts as a use of it."""
+    form, provider, now = await read_page_form(request), provider_of(request), moment(request)
+    async with transaction(provider.pool) as conn:
+        owner = await find_changer(request, conn)
+        if isinstance(owner, Response):
+            return owner
+        challenge = await consume_challenge(conn, owner.session.id, now=now, life=webauthn.CHALLENGE_LIFE)
+        response, name = form.get("credential", ""), form.get("name", "")
+        outcome = await webauthn.register(conn, owner.user, response, challenge, provider.tools, now, name=name)
+        if isinstance(outcome, Refusal):
+            return await _page(request, conn, owner, Fault.of(outcome.cause))
+        evidence = Evidence(
+            "webauthn",
+            now,
+            outcome.id,
+            user_verified=outcome.uv_initialized,
+            device_bound=not outcome.backup_eligible,
+            attested=outcome.attested,
+        )
+        await note_added(request, conn, owner, "webauthn", outcome.id, outcome.name)
+        return await go_on_with(request, conn, owner, evidence, return_to(request))
+
+
+async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault | None) -> Response:
+    provider = provider_of(request)
+    challenge = provider.entropy(webauthn.CHALLENGE_BYTES)
+    await record_challenge(conn, owner.session.id, challenge, now=moment(request))
+    existing = await webauthn_credentials.list_of(conn, owner.user.sub)
+    options = webauthn.registration_options(owner.user, existing, challenge, provider.tools.relying_party)
+    await allow_return(request, conn)
+    content = AddPasskeyPage(
+        with_return(request, f"{WAYS}/add-passkey"), json.dumps(options), fault, cancel_url=return_to(request)
+    )
+    return page(request, content, status=400 if fault else 200)

@@ -1,0 +1,36 @@
+"""The first page of a sign-in: user name and password, or a passkey."""
+
+import json
+
+from starlette.requests import Request
+
+from idp.authn.methods.webauthn import request_options
+from idp.store.database import Connection
+from idp.web.flow import new_challenge
+from idp.web.pages import Person, SignInPage
+from idp.web.provider import provider_of
+from idp.web.slip import slip_of
+from idp.web.steps.step import Stage, Step
+
+
+async def draw(request: Request, conn: Connection, stage: Stage) -> SignInPage:
+    """The page, with what was typed as the name kept; of somebody who is known, the password alone is asked."""
+    visit, standing, here = stage.visit, stage.visit.standing, stage.here
+    challenge = await new_challenge(request, conn, visit)
+    options = request_options(None, challenge, provider_of(request).tools.relying_party)
+    hint = standing.request.login_hint if standing.request else None
+    known = Person(standing.user.username) if standing.user else None
+    typed = stage.form.get("username") or (known.username if known else hint) or ""
+    return SignInPage(
+        slip_of(standing),
+        f"/login?{here}",
+        username=typed[:128],
+        person=known,
+        other_account_url=f"/login/other-account?{here}" if known else None,
+        fault=stage.fault,
+        register_url=None if known else f"/register?{here}",
+        passkey_options=json.dumps(options),
+    )
+
+
+STEP = Step("password", "password", "Password", "your password", ("password", "passwords"), draw)

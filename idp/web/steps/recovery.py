@@ -1,0 +1,35 @@
+"""A recovery code, where another authenticator was lost."""
+
+from starlette.requests import Request
+
+from idp.model.user import User
+from idp.store.database import Connection
+from idp.store.recovery_codes import find_codes
+from idp.web.notices import notify_user
+from idp.web.pages import Person, RecoveryPage
+from idp.web.slip import needed, slip_of
+from idp.web.steps.step import Stage, Step
+
+
+async def draw(_request: Request, _conn: Connection, stage: Stage) -> RecoveryPage:
+    """The page; what was typed is not kept, for it may be a code that works."""
+    visit, here = stage.visit, stage.here
+    return RecoveryPage(
+        slip_of(visit.standing),
+        f"/login?{here}&method=recovery",
+        Person(needed(visit.standing.user).username),
+        (2, 2) if visit.interaction.evidence else None,
+        stage.fault,
+        f"/login/another-way?{here}",
+        f"/login/other-account?{here}",
+    )
+
+
+async def tell(request: Request, conn: Connection, user: User) -> None:
+    """A notice of the use: whoever has found the codes should not go unnoticed."""
+    codes = await find_codes(conn, user.sub)
+    await notify_user(request, conn, user, "recovery_code_used", left=codes.left if codes else 0)
+
+
+CODES = ("recovery code", "recovery codes")
+STEP = Step("recovery", "codes", "Recovery code", "a recovery code", CODES, draw, tell)

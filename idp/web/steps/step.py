@@ -1,0 +1,59 @@
+"""What a step is: the page on which a method is used, and the words for it everywhere else."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from starlette.requests import Request
+
+from idp.model.user import User
+from idp.store.database import Connection
+from idp.web.flow import Visit
+from idp.web.pages import Fault, Page
+
+
+@dataclass(frozen=True, slots=True)
+class Stage:
+    """A visit at a step: what was wrong with the ``form`` submitted last, and what was ``used`` to get so far."""
+
+    visit: Visit
+    fault: Fault | None
+    form: Mapping[str, str] = field(repr=False)
+    used: str | None = None
+
+    @property
+    def here(self) -> str:
+        """The query that names the interaction."""
+        return f"interaction={self.visit.interaction.id}"
+
+
+Draw: TypeAlias = Callable[[Request, Connection, Stage], Awaitable[Page]]
+"""Draws the page of a step."""
+Tell: TypeAlias = Callable[[Request, Connection, User], Awaitable[None]]
+"""Lets the owner of an authenticator know that it was used."""
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """A method as people meet it.
+
+    ``title`` names it among choices; ``used`` completes "You signed in with …"; ``counted`` is one and many of it.
+    ``tell`` is there where each use is worth a notice.
+    """
+
+    method: str
+    icon: str
+    title: str
+    used: str
+    counted: tuple[str, str]
+    draw: Draw
+    tell: Tell | None = None
+
+    @property
+    def kind(self) -> str:
+        """One of it, as a word within a sentence."""
+        return self.counted[0]
+
+    def count(self, number: int) -> str:
+        """So many of it, in words."""
+        return f"{number} {self.counted[number != 1]}"

@@ -1,0 +1,69 @@
+"""The audit trail as the web writes it: each act with whose, by whom and from where."""
+
+import contextlib
+
+from starlette.requests import Request
+
+from idp.model.event import Event
+from idp.store.audit_events import record_event
+from idp.store.database import Connection, Unavailable, transaction
+from idp.web.provider import moment, provider_of
+from idp.web.source import address_of, request_id_of
+
+
+async def note(
+    request: Request,
+    conn: Connection,
+    event: str,
+    *,
+    actor: str = "user",
+    sub: str | None = None,
+    client_id: str | None = None,
+    session_id: str | None = None,
+    **details: object,
+) -> None:
+    """Append an event to the audit trail in this transaction, so that neither act nor row is kept alone."""
+    await record_event(
+        conn,
+        Event(
+            event,
+            actor,
+            moment(request),
+            sub=sub,
+            client_id=client_id,
+            session_id=session_id,
+            address=address_of(request),
+            request_id=request_id_of(request),
+            details={name: _clean(value) for name, value in details.items()},
+        ),
+    )
+
+
+def _clean(value: object) -> object:
+    """Text as a database takes it, whoever wrote it."""
+    if not isinstance(value, str):
+        return value
+    return value.encode("utf-8", "replace").decode().replace("\0", "\N{REPLACEMENT CHARACTER}")
+
+
+async def note_refusal(
+    request: Request,
+    event: str,
+    *,
+    actor: str = "anonymous",
+    client_id: str | None = None,
+    error: str = "",
+    detail: str | None = None,
+) -> None:
+    """Append a refusal to the audit trail, in a transaction of its own.
+
+    Anybody can cause these without end, so each process keeps some a minute and leaves the rest to the log; and what is
+    refused stays refused if the database cannot keep it.
+    """
+    provider = provider_of(request)
+    if not provider.refusals.take(moment(request)):
+        return
+    kept = {"error": error, "detail": (detail or "")[:200], "path": request.url.path[:100]}
+    with contextlib.suppress(Unavailable):
+        async with transaction(provider.pool) as conn:
+            await note(request, conn, event, actor=actor, client_id=client_id, **kept)

@@ -1,0 +1,162 @@
+"""A-70, A-71, A-74: what ends with a session or a change of credentials, and what is nobody else's to touch.
+
+What of A-70 does not concern the pages of the account is in test_browser_attacks.py; grants (A-74) have no page yet.
+"""
+
+import re
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import httpx2
+import pytest
+
+from tests.cluster import Cluster, error_of, sub_of
+from tests.driver import PASSWORD, Browser, Rig, authorization, exchange, response_of, running
+from tests.web.account.people import OTHER_PASSWORD, error_on, make_codes, sign_in
+
+FORM = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
+
+
+@pytest.fixture
+async def rig(database: str, tmp_path: Path) -> AsyncIterator[Rig]:
+    async with running(database, tmp_path) as found:
+        await found.add_client()
+        yield found
+
+
+async def is_dead(cluster: Cluster, cookie: str, tokens: dict[str, str]) -> bool:
+    """Whether neither the cookie nor a token opens anything on either server, at once (G17)."""
+    seen = set()
+    for worker in cluster.workers:
+        async with httpx2.AsyncClient(base_url=worker, cookies={"idp_session": cookie}) as http:
+            seen.add((await http.get("/account")).status_code == 303)
+            bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+            seen.add((await http.get("/oauth/userinfo", headers=bearer)).status_code == 401)
+        seen.add(not (await cluster.introspect(tokens["access_token"]))["active"])
+        seen.add(not await refreshes(cluster, tokens))
+    assert len(seen) == 1, "either all of it or nothing"
+    return seen.pop()
+
+
+async def refreshes(cluster: Cluster, tokens: dict[str, str]) -> bool:
+    """Whether the refresh token is taken; then its successor takes its place."""
+    answer = await cluster.refresh(tokens["refresh_token"])
+    if answer.status_code == 200:
+        tokens["refresh_token"] = answer.json()["refresh_token"]
+        return True
+    assert error_of(answer) == (400, "invalid_grant")
+    return False
+
+
+async def at_work(cluster: Cluster, username: str = "bob") -> tuple[Browser, str, dict[str, str]]:
+    """A browser in which this user is signed in, its cookie, and the tokens of an application in it."""
+    browser = await cluster.signed_in(username)
+    tokens = (await cluster.exchange(await cluster.code(browser, scope="openid profile"))).json()
+    return browser, browser.http.cookies["idp_session"], tokens
+
+
+async def test_A_71_a_new_password_ends_the_others(cluster: Cluster) -> None:
+    """Their sessions and tokens, on both servers, at once (ASVS 7.4.3; G17)."""
+    here, cookie, tokens = await at_work(cluster)
+    elsewhere = [await at_work(cluster) for _ in range(2)]
+    bystander = await at_work(cluster, "mallory")
+    changed = await here.post("/account/password", {**FORM, "end_others": "1"})
+    assert (changed.status_code, changed.url.path) == (200, "/account/authenticators")
+    for _, theirs, their_tokens in elsewhere:
+        assert await is_dead(cluster, theirs, their_tokens)
+    renewed = here.http.cookies["idp_session"]
+    assert renewed != cookie
+    assert not await is_dead(cluster, renewed, tokens)
+    assert not await is_dead(cluster, bystander[1], bystander[2])
+    assert error_on(await sign_in(cluster.browser(), username="bob")) == "wrong_credentials"
+    for browser in (here, bystander[0], *(one for one, _, _ in elsewhere)):
+        await browser.http.aclose()
+
+
+async def test_A_71_a_sign_in_under_way_ends_with_the_others(rig: Rig) -> None:
+    """What was proved with the old password, and waits at the consent page, does not begin a session anew."""
+    alice, mallory = rig.browser(), rig.browser()
+    await alice.register()
+    await mallory.get(authorization())
+    assert (await mallory.submit(username="alice", password=PASSWORD)).url.path == "/consent"
+    rig.clock.advance(1)
+    assert (await alice.post("/account/password", {**FORM, "end_others": "1"})).status_code == 200
+    answer = await mallory.submit(decision="allow")
+    assert (answer.status_code, answer.url.path) == (200, "/login")
+    assert (await mallory.get("/account")).url.path == "/login"
+    assert (await alice.get("/account")).url.path == "/account"
+
+
+async def test_A_71_what_has_expired_is_refused_though_it_is_still_there(rig: Rig) -> None:
+    """One second after its end and before any clean-up: tokens, a sign-in under way, a session (ASVS 7.3.1)."""
+    browser, waiting = rig.browser(), rig.browser()
+    await browser.register()
+    await waiting.get(authorization())
+    await browser.get(authorization())
+    code = response_of(await browser.submit(decision="allow"))["code"]
+    bearer = {"authorization": f"Bearer {(await exchange(rig, code)).json()['access_token']}"}
+    async with rig.browser().http as http:
+        rig.clock.advance(timedelta(minutes=10) - timedelta(seconds=1))
+        assert (await http.get("/oauth/userinfo", headers=bearer)).status_code == 200
+        rig.clock.advance(2)
+        assert (await http.get("/oauth/userinfo", headers=bearer)).status_code == 401
+    rig.clock.advance(timedelta(minutes=50))
+    assert error_on(await waiting.submit(username="alice", password=PASSWORD)) == "interaction_gone"
+    assert (await browser.get("/account")).url.path == "/login"
+    async with rig.app.state.provider.pool.acquire() as conn:
+        assert await conn.fetchval("SELECT count(*) FROM sessions") == 1
+        assert await conn.fetchval("SELECT count(*) FROM interactions WHERE expires_at <= $1", rig.clock()) >= 1
+
+
+async def test_A_70_a_session_ended_from_elsewhere(cluster: Cluster) -> None:
+    """One of them, then all others (ASVS 7.4.1, 7.5.2; G17)."""
+    here, cookie, tokens = await at_work(cluster)
+    elsewhere = [await at_work(cluster) for _ in range(3)]
+    offered = re.findall(r"/account/sessions/(\w+)/end\"", (await here.get("/account/sessions")).text)
+    assert len(offered) == 3
+    await here.post(f"/account/sessions/{offered[0]}/end", {})
+    assert [await is_dead(cluster, theirs, tokens_) for _, theirs, tokens_ in elsewhere].count(True) == 1
+    await here.post("/account/sessions/end-others", {})
+    assert all([await is_dead(cluster, theirs, tokens_) for _, theirs, tokens_ in elsewhere])
+    assert not await is_dead(cluster, cookie, tokens)
+    for browser in (here, *(one for one, _, _ in elsewhere)):
+        await browser.http.aclose()
+
+
+async def test_A_74_mallory_at_alices_things(cluster: Cluster) -> None:
+    """Her authenticator and her session, by every route that takes an id; and by routes that take none (ASVS 8.2.2)."""
+    alice, cookie, tokens = await at_work(cluster, "alice")
+    mallory, _, _ = await at_work(cluster, "mallory")
+    async with cluster.pool.acquire() as conn:
+        session_id = await conn.fetchval("SELECT id FROM sessions WHERE sub = $1", sub_of("alice"))
+    for path in ("/account/authenticators/app-of-alice/rename", "/account/authenticators/app-of-alice/remove"):
+        assert (await mallory.get(path)).status_code == 404
+        assert (await mallory.post(path, {"name": "Mine"})).status_code == 404
+    refused = await mallory.post(f"/account/sessions/{session_id}/end", {})
+    assert (refused.status_code, error_on(refused)) == (404, "not_found")
+    for path in ("/account/sessions", "/account/authenticators", "/account"):
+        assert not {"app-of-alice", session_id, "alice"} & set(re.findall(r"[\w-]+", (await mallory.get(path)).text))
+    named = {"sub": sub_of("alice"), "username": "alice", "session": session_id}
+    await mallory.post("/account/sessions/end-others", named)
+    await mallory.post("/account/password", {**FORM, **named})
+    assert not await is_dead(cluster, cookie, tokens)
+    names = re.findall(r"<b dir=\"auto\">([^<]+)</b>", (await alice.get("/account/authenticators")).text)
+    assert "App" in names
+    fresh = cluster.browser()
+    assert 'data-method="totp"' in (await sign_in(fresh)).text, "her password is what it was"
+    for browser in (alice, mallory, fresh):
+        await browser.http.aclose()
+
+
+async def test_A_74_new_codes_are_for_oneself(cluster: Cluster) -> None:
+    alice, _, _ = await at_work(cluster, "alice")
+    mallory, _, _ = await at_work(cluster, "mallory")
+    assert len(await make_codes(alice)) == 10
+    refused = await mallory.post("/account/recovery-codes", {"sub": sub_of("alice"), "username": "alice"})
+    assert refused.status_code == 403
+    async with cluster.pool.acquire() as conn:
+        owners = await conn.fetch("SELECT sub, count(*) AS many FROM recovery_codes GROUP BY sub")
+    assert [(row["sub"], row["many"]) for row in owners] == [(sub_of("alice"), 10)]
+    for browser in (alice, mallory):
+        await browser.http.aclose()

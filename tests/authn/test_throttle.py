@@ -1,0 +1,142 @@
+"""The limits on guessing, by tables of values; and that parallel guesses cannot outrun them."""
+
+import asyncio
+from datetime import timedelta
+
+import pytest
+
+from idp.authn import throttle
+from idp.authn.methods.totp import MOST_PER_USER
+from idp.authn.throttle import (
+    FREE,
+    LONGEST_WAIT,
+    MOST_MISSES,
+    SHORTEST_WAIT,
+    WINDOW,
+    Claim,
+    Consequence,
+    Guessing,
+    Limit,
+    limits_of,
+    missed,
+    most_misses,
+    opens_at,
+)
+from idp.model.attempt import Bucket, Source, Tally
+from idp.store.attempts import find_misses
+from idp.store.database import Pool, transaction
+from tests.authn.people import NOW
+
+SOFT = Limit(FREE, WINDOW, waits=True)
+STRANGER, DEVICE = Source("192.0.2.0/24"), Source("192.0.2.0/24", "ab" * 32)
+
+
+def after(misses: int, *, limit: Limit = SOFT, apart: timedelta = timedelta(seconds=1)) -> Tally:
+    """The tally of so many misses, so far apart, the first of them now."""
+    tally, now = Tally(0, 0, NOW, NOW), NOW
+    for _ in range(misses):
+        tally = missed(tally, limit, now)
+        now += apart
+    return tally
+
+
+def test_G6_the_chance_to_guess_a_code_over_the_life_of_the_counter() -> None:
+    """A code has 6 digits, and two steps of each app are live: 100 misses for one app, fewer for more (G6)."""
+    for apps in range(1, MOST_PER_USER + 1):
+        live = 2 * apps
+        assert most_misses(apps) * live / 10**6 <= 2e-4
+        assert most_misses(apps) >= FREE
+
+
+def test_G5_the_figures() -> None:
+    assert (10, timedelta(minutes=15), 100) == (FREE, WINDOW, MOST_MISSES)
+    assert (timedelta(seconds=30), timedelta(hours=1)) == (SHORTEST_WAIT, LONGEST_WAIT)
+
+
+@pytest.mark.parametrize(
+    ("misses", "apart", "opens"),
+    [
+        (0, 1, 0),
+        (9, 1, 0),
+        # The tenth within 15 minutes closes until these are over, counted from the first.
+        (10, 1, 900),
+        # Ten over a longer time do not fill a window, yet each in a row makes the wait longer from now on.
+        (10, 200, 1800 + 30),
+        (11, 200, 2000 + 60),
+        (12, 200, 2200 + 120),
+        (16, 200, 3000 + 1920),
+        (17, 200, 3200 + 3600),
+        (60, 200, 11800 + 3600),
+    ],
+)
+def test_G5_when_the_next_attempt_is_judged(misses: int, apart: int, opens: int) -> None:
+    tally = after(misses, apart=timedelta(seconds=apart))
+    opened = opens_at(tally, SOFT)
+    assert opened is not None
+    assert (
+        max(opened, NOW) == NOW + timedelta(seconds=opens)
+        if opens
+        else opened <= NOW + timedelta(seconds=misses * apart)
+    )
+
+
+def test_G5_a_hundred_misses_are_the_end() -> None:
+    last = Limit(FREE, WINDOW, waits=True, most=100)
+    assert opens_at(after(99, limit=last, apart=timedelta(hours=2)), last) is not None
+    assert opens_at(after(100, limit=last, apart=timedelta(hours=2)), last) is None
+
+
+def test_whose_guesses_meet_which_limits() -> None:
+    """An outsider's misses are counted per account and network; those of a known browser by themselves (A-63)."""
+    stranger = limits_of(Guessing.OPEN, "password", "alice", STRANGER, secrets=1)
+    assert list(stranger) == [
+        Bucket("password", "alice", "network 192.0.2.0/24"),
+        Bucket("password", "alice", ""),
+        Bucket("password", "", "network 192.0.2.0/24"),
+    ]
+    known = limits_of(Guessing.OPEN, "password", "alice", DEVICE, secrets=1)
+    assert not set(known) & set(stranger)
+    assert all(limit.most is None for limit in (*stranger.values(), *known.values())), "no outsider locks a password"
+    for source in (STRANGER, DEVICE):
+        second = limits_of(Guessing.BEHIND_A_STEP, "totp", "alice", source, secrets=2)
+        assert second[Bucket("totp", "alice", "")].most == 50, "whatever the source, one counter for the factor"
+
+
+async def claimed(pool: Pool, source: Source, now: timedelta = timedelta(), factor: str = "totp") -> Claim:
+    guessing = Guessing.OPEN if factor == "password" else Guessing.BEHIND_A_STEP
+    limits = limits_of(guessing, factor, "alice", source, secrets=1)
+    return await throttle.claim(lambda: transaction(pool), limits, NOW + now)
+
+
+@pytest.mark.parametrize("factor", ["totp", "password"])
+async def test_A_38_parallel_guesses_are_judged_up_to_the_soft_limit(pool: Pool, factor: str) -> None:
+    claims = await asyncio.gather(*(claimed(pool, STRANGER, factor=factor) for _ in range(200)))
+    assert sum(one.granted for one in claims) == FREE
+    assert [one.consequence for one in claims].count(Consequence.SLOWED) == 1
+    assert (await claimed(pool, STRANGER, WINDOW, factor=factor)).granted
+
+
+async def test_A_37_a_second_factor_is_counted_over_all_sources_and_then_off(pool: Pool) -> None:
+    sources = [Source(f"198.51.{number}.0/24") for number in range(MOST_MISSES)]
+    for number, source in enumerate(sources):
+        one = await claimed(pool, source, number * 2 * LONGEST_WAIT)
+        assert one.granted
+    assert one.consequence is Consequence.LOCKED
+    assert not (await claimed(pool, DEVICE, timedelta(days=400))).granted
+
+
+async def test_a_success_forgives_what_its_own_source_missed_and_nobody_elses(pool: Pool) -> None:
+    """The owner's success does not wash away what somebody with the password has guessed elsewhere (G6)."""
+    for _ in range(4):
+        await claimed(pool, STRANGER)
+    for _ in range(3):
+        await claimed(pool, DEVICE)
+    await throttle.forgive(lambda: transaction(pool), await claimed(pool, DEVICE), NOW)
+    async with transaction(pool) as conn:
+        assert await find_misses(conn, "alice") == {"totp": 4}
+
+
+async def test_what_was_not_judged_does_not_count(pool: Pool) -> None:
+    for _ in range(FREE + 5):
+        await throttle.withdraw(lambda: transaction(pool), await claimed(pool, STRANGER), NOW)
+    assert (await claimed(pool, STRANGER)).granted

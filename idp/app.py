@@ -19,7 +19,7 @@ from idp.base.resources import resource
 from idp.keys.custody import Custody, ensure_master_key
 from idp.keys.keyring import KeyRing
 from idp.model.message import Channel
-from idp.notify.addresses import mail_gateway
+from idp.notify.addresses import mail_gateway, sms_gateway
 from idp.notify.gateway import Gateway
 from idp.notify.sender import sending
 from idp.oauth.issue import Lifetimes
@@ -82,7 +82,9 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy) -> Async
                 pool=pool,
                 keys=keys,
                 pages=Pages(settings.name, resource("templates")),
-                tools=Tools(hasher, master, entropy, party, limited=settings.rate_limits == "on"),
+                tools=Tools(
+                    hasher, master, entropy, party, limited=settings.rate_limits == "on", off=settings.methods_off
+                ),
                 clock=clock,
                 entropy=entropy,
                 lifetimes=_lifetimes(settings),
@@ -101,8 +103,12 @@ def _notices(settings: Settings, provider: Provider) -> AbstractAsyncContextMana
         _LOG.warning("IDP_MAIL_URL is not set: notices to users are kept in the outbox and not sent")
     else:
         gateways["mail"] = mail_gateway(settings.mail_url.get_secret_value(), settings.name, settings.mail_from)
+    texting = sms_gateway(settings.sms_url.get_secret_value(), settings.name) if settings.sms_url else None
+    if texting is not None:
+        gateways["sms"] = texting
     dsn = settings.database_url.get_secret_value() if settings.database_url else ""
-    return sending(provider.pool, dsn, gateways, clock=provider.clock)
+    master_key = provider.tools.master_key
+    return sending(provider.pool, dsn, gateways, clock=provider.clock, master_key=master_key)
 
 
 async def _tidy(provider: Provider, keep: Keep) -> None:

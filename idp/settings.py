@@ -18,7 +18,7 @@ from pydantic_core import ErrorDetails
 
 from idp.base.resources import checkout
 from idp.keys.schedule import Policy
-from idp.notify.addresses import check_address
+from idp.notify.addresses import OUTBOX, check_address, check_sms_address, stays_here
 
 PREFIX = "IDP_"
 FILE_SUFFIX = "_FILE"
@@ -153,6 +153,19 @@ class Settings(BaseModel):
         json_schema_extra={"shown": "`no-reply@` and the host of the issuer"},
         description="The address that mail comes from.",
     )
+    sms_url: SecretStr | None = Field(
+        None,
+        json_schema_extra={"shown": "none: no codes by text message"},
+        description="Where text messages are handed over: an Apprise URL with `{to}` where the number belongs "
+        "(`json://host/path` and its like do without). Without it no code is sent to a telephone, and none is asked "
+        "for. `outbox:` sends nothing and keeps them for the inbox of `idp dev`; it is refused unless the issuer is a "
+        "loopback address.",
+    )
+    email_codes: Literal["on", "off"] = Field(
+        "off",
+        description="`on` asks everybody with a confirmed address for a code that is sent there, as a second step. It "
+        "is a weak one: see [the security model](security.md).",
+    )
     log_format: Literal["json", "text"] | None = Field(
         None,
         json_schema_extra={"shown": "`text` on a terminal, else `json`"},
@@ -169,6 +182,12 @@ class Settings(BaseModel):
             propagation=self.key_propagation,
             token_life=max(self.access_token_life, self.id_token_life),
         )
+
+    @property
+    def methods_off(self) -> frozenset[str]:
+        """The ways to sign in that this installation does not offer."""
+        offered = {"sms": self.sms_url is not None, "email": self.email_codes == "on"}
+        return frozenset(name for name, is_offered in offered.items() if not is_offered)
 
     @field_validator("issuer")
     @classmethod
@@ -224,6 +243,17 @@ class Settings(BaseModel):
     def _is_gateway(cls, value: SecretStr | None) -> SecretStr | None:
         if value is not None:
             check_address(value.get_secret_value())
+        return value
+
+    @field_validator("sms_url")
+    @classmethod
+    def _is_sms_gateway(cls, value: SecretStr | None, info: Any) -> SecretStr | None:
+        if value is None:
+            return None
+        check_sms_address(value.get_secret_value())
+        is_here = _is_loopback(urlsplit(info.data.get("issuer", "")).hostname or "")
+        if stays_here(value.get_secret_value()) and not is_here:
+            raise ValueError(f"{OUTBOX} is for a loopback issuer alone")
         return value
 
     @field_validator("mail_from")

@@ -22,6 +22,7 @@ from idp.model.client import Client
 from idp.settings import load_settings
 from idp.store import clients
 from idp.store.database import transaction
+from idp.store.outbox import text_of
 from tests.doubles import FrozenClock, SeededEntropy
 
 ISSUER = "http://localhost:8000"
@@ -130,6 +131,37 @@ class Browser:
         secret = parse_qs(urlsplit(uri).query)["secret"][0]
         await self.submit(code=code_of(secret, rig))
         return secret
+
+
+@dataclass(frozen=True)
+class Mail:
+    """A mail that waits to be sent."""
+
+    recipient: str
+    kind: str
+    subject: str
+    text: str
+
+    @property
+    def link(self) -> str:
+        """The one link in it that does something."""
+        [found] = re.findall(r"^(http\S+\?link=\S+)$", self.text, re.MULTILINE)
+        return str(found)
+
+
+async def mails(rig: Rig) -> list[Mail]:
+    """What waits in the outbox, oldest first."""
+    provider = rig.app.state.provider
+    async with transaction(provider.pool) as conn:
+        rows = await conn.fetch(
+            """
+            SELECT id, recipient, kind, subject, sealed_text FROM outbox
+            WHERE channel = 'mail' AND sealed_text IS NOT NULL
+            ORDER BY created_at, kind, recipient
+            """
+        )
+    opened = ((row, text_of(row["id"], row["sealed_text"], provider.tools.master_key)) for row in rows)
+    return [Mail(row["recipient"], row["kind"], row["subject"], text) for row, text in opened]
 
 
 def code_of(secret: str, rig: Rig) -> str:

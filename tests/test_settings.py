@@ -153,6 +153,21 @@ def test_a_secret_given_twice_is_refused(tmp_path: Path) -> None:
     assert fault.startswith("IDP_MASTER_KEY_FILE: ")
 
 
+def test_a_gateway_for_text_messages_is_one_that_sends_them() -> None:
+    assert load_settings({}).methods_off == {"sms", "email"}
+    given = load_settings({"IDP_SMS_URL": "json://user:hunter2@sms.example/send", "IDP_EMAIL_CODES": "on"})
+    assert given.methods_off == set()
+    assert "hunter2" not in repr(given)
+    for address in ("smtp://mail.example", "nonsense", "twilio://a:b@c", "outbox:x"):
+        assert faults({"IDP_SMS_URL": address})[0].startswith("IDP_SMS_URL: ")
+
+
+def test_text_messages_stay_in_the_outbox_of_a_developer_alone() -> None:
+    assert load_settings({"IDP_SMS_URL": "outbox:"}).methods_off == {"email"}
+    [fault] = faults({"IDP_SMS_URL": "outbox:", "IDP_ISSUER": "https://id.example.com"})
+    assert fault == "IDP_SMS_URL: outbox: is for a loopback issuer alone"
+
+
 def test_a_checkout_keeps_its_data_in_itself() -> None:
     assert default_home({"XDG_DATA_HOME": "/elsewhere"}) == checkout() == Path(__file__).parents[1]
 

@@ -38,6 +38,8 @@ BEGIN, END = "<!-- timing -->", "<!-- end of timing -->"
 SAMPLES = 1000
 WARM_UP = 20
 PEOPLE = 50
+MAILED = 400
+"""So many people that none of them is written to more often than is allowed."""
 PASSWORD = "correct horse battery staple"
 WRONG = "another long enough passphrase"
 
@@ -142,8 +144,8 @@ class Prober:
         return self.try_password("spent-0000@mail.example")
 
     def try_fresh(self) -> float:
-        """An address that has never been tried, and is nobody's."""
-        return self.try_password(f"nobdy-{next(self.numbers):06}@mail.example")
+        """An address that is nobody's; one and the same each time, so that it meets its limit where the other does."""
+        return self.try_password("nobdy-0000@mail.example")
 
     def register(self, email: str) -> float:
         """How long it takes to register a free name with this address, in a browser that has just come."""
@@ -151,6 +153,11 @@ class Prober:
         action = self._form("/register")
         fields = {"username": f"fresh-{next(self.numbers):06}", "password": PASSWORD, "email": email, "phone": ""}
         return self._post(action, fields, 303, "/account")
+
+    def recover(self, kind: str) -> float:
+        """How long it takes to ask for a new password in the name of one of the people of this kind."""
+        username = f"{kind}-{next(self.numbers) % MAILED:04}"
+        return self._post("/recover", {"username": username}, 303, "/recover/sent")
 
 
 async def populate(server: EmbeddedPostgres) -> None:
@@ -164,6 +171,8 @@ async def populate(server: EmbeddedPostgres) -> None:
             sub = await _add(conn, f"shut0-{number:04}", hashed)
             await users.disable(conn, sub, datetime.now(UTC))
             await _add_passkey(conn, await _add(conn, f"pass0-{number:04}", None))
+        for number in range(MAILED):
+            await _add(conn, f"maild-{number:04}", hashed)
     await pool.close()
 
 
@@ -212,6 +221,8 @@ def measure(issuer: str, samples: int) -> list[Comparison]:
     beyond = take_turns({nobody: prober.try_fresh, "spent": prober.try_spent}, samples, order)
     addresses = {kind: partial(prober.register, f"{kind}-0001@mail.example") for kind in (nobody, known)}
     register = take_turns(addresses, samples, order)
+    # Not `judged`: nothing is hashed here, so that no answer can be too quick.
+    recover = take_turns({kind: partial(prober.recover, kind) for kind in (nobody, "maild")}, samples, order)
     return [
         compare("sign-in, wrong password: unknown name / known name", sign_in[nobody], sign_in[known]),
         compare("sign-in, wrong password: unknown name / disabled account", sign_in[nobody], sign_in[shut]),
@@ -224,6 +235,7 @@ def measure(issuer: str, samples: int) -> list[Comparison]:
             beyond["spent"],
         ),
         compare("registration: address of nobody / of somebody who has proved it", register[nobody], register[known]),
+        compare("reset: unknown name / somebody who is written to", recover[nobody], recover["maild"]),
     ]
 
 

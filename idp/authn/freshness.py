@@ -7,6 +7,8 @@ from idp.model.assurance import Evidence
 
 STEP_UP_LIFE = timedelta(minutes=20)
 """How long a proof counts as fresh where authenticators are changed (NIST SP 800-63B-4 §4.1.2)."""
+SENSITIVE_LIFE = timedelta(minutes=5)
+"""How long it does where something is done that nobody can undo (ASVS 7.5.3)."""
 
 
 def merge(earlier: Iterable[Evidence], later: Iterable[Evidence]) -> tuple[Evidence, ...]:
@@ -37,11 +39,13 @@ def by_this_password(evidence: tuple[Evidence, ...], changed_at: datetime | None
     return tuple(one for one in evidence if one.method != "password" or changed_at is None or one.at >= changed_at)
 
 
-def recent(evidence: tuple[Evidence, ...], *, account: str, now: datetime) -> tuple[Evidence, ...]:
-    """The evidence without what was used longer ago than ``STEP_UP_LIFE``.
+def recent(
+    evidence: tuple[Evidence, ...], *, account: str, now: datetime, life: timedelta = STEP_UP_LIFE
+) -> tuple[Evidence, ...]:
+    """The evidence without what was used longer ago than ``life``.
 
     A password stays where the account asks for more than one factor (``account`` is the acr that it asks for), since
     the second one is then asked for anew; where it stands alone it is asked for itself (ASVS 7.5.1).
     """
-    since = now - STEP_UP_LIFE
+    since = now - life
     return tuple(one for one in evidence if one.at >= since or (one.method == "password" and account != "1fa"))

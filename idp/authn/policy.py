@@ -6,12 +6,15 @@ from datetime import UTC, datetime
 from itertools import combinations
 
 from idp.authn.assurance import assess
-from idp.authn.methods import find_method
+from idp.authn.methods import Factor, find_method
 from idp.model.assurance import Evidence, meets, rank
 from idp.model.credential import Authenticator
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for "not used yet", and for any time where only the level counts."""
+
+BY_MAIL = "email"
+"""The method whose codes go to the very mailbox that a reset goes to."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,33 @@ def outlook(
     used = {(one.method, one.credential_id) for one in evidence}
     weak = [one for one in authenticators if one not in leading and (one.method, one.credential_id) not in used]
     return Outlook(met=False, ways=tuple(ways), weak=tuple(weak), reachable=bool(ways))
+
+
+def reset_steps(authenticators: Iterable[Authenticator]) -> tuple[Authenticator, ...]:
+    """Of what one is asked for before a password is reset by mail, best first; none where the account asks for none.
+
+    What is locked is among them: it has to be asked for all the same (ASVS 6.4.3).
+    """
+    owned = tuple(authenticators)
+    if required(requested=None, client_min=None, authenticators=owned).acr == "1fa":
+        return ()
+    steps = [one for one in owned if shows_more_than_mail(one.method)]
+    return tuple(sorted(steps, key=lambda one: _preference(one, begins=False)))
+
+
+def shows_more_than_mail(name: str) -> bool:
+    """Whether a proof by this method is worth something beside a mailbox: something that one has, and no mail itself.
+
+    A mailbox is no factor (ASVS 6.3.6), and the password is what is about to be replaced.
+    """
+    method = find_method(name)
+    return method is not None and method.factor is Factor.POSSESSION and name != BY_MAIL
+
+
+def has_passkey_alone(authenticators: Iterable[Authenticator]) -> bool:
+    """Whether the account signs in by a passkey and has no password, so that there is none to reset."""
+    owned = tuple(authenticators)
+    return any(one.user_verified for one in owned) and not any(one.method == "password" for one in owned)
 
 
 def _reaches(

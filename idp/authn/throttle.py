@@ -14,7 +14,7 @@ from datetime import datetime, timedelta
 from enum import Enum, auto
 
 from idp.authn.accounts import canonical_username, parse_email
-from idp.base.digest import sha256
+from idp.base.seal import MasterKey, keyed_digest
 from idp.model.attempt import Bucket, Source, Tally
 from idp.model.user import User
 from idp.store.attempts import lock_tallies, record_tallies
@@ -31,6 +31,9 @@ MOST_MISSES = 100
 """Misses after which a factor is off (NIST SP 800-63B-4 §3.2.2), for one live secret; two apps halve it (G6)."""
 REGISTRATIONS = 200
 REGISTRATIONS_WINDOW = timedelta(hours=1)
+MAILS = 3
+MAILS_WINDOW = timedelta(minutes=10)
+RECOVERIES_PER_NETWORK = 10
 COUNTED_FOR = timedelta(days=2)
 """How long a tally of passwords means anything after its last miss: longer than any window or wait."""
 
@@ -89,25 +92,38 @@ def limits_of(guessing: Guessing, factor: str, subject: str, source: Source, *, 
     }
 
 
-def subject_of_name(canonical: str | None) -> str:
+def subject_of_name(canonical: str | None, master: MasterKey) -> str:
     """What a stranger's misses are counted under: the name as it was typed, whether anybody has it or not.
 
     If misses at an account's name held back its address as well, and faster than a hash takes, then time would tell
-    that the two belong together (A-48).
+    that the two belong together (A-48). A keyed digest: people type passwords where a name belongs.
     """
-    return f"name {sha256(canonical or '').hex()}"
+    return f"name {keyed_digest(master, canonical or '', context='attempts').hex()}"
 
 
-def subjects_of(user: User) -> tuple[str, ...]:
+def subjects_of(user: User, master: MasterKey) -> tuple[str, ...]:
     """Everything that misses at this account are counted under: the account itself, its name and its address."""
     address = parse_email(user.email or "")
     names = [canonical_username(user.username), *([address.canonical] if address else [])]
-    return (user.sub, *map(subject_of_name, names))
+    return (user.sub, *(subject_of_name(name, master) for name in names))
 
 
 def registration_limits(source: Source) -> dict[Bucket, Limit]:
     """The bucket of new accounts: so many an hour from one network."""
     return {Bucket("register", "", f"network {source.network}"): Limit(REGISTRATIONS, REGISTRATIONS_WINDOW)}
+
+
+def verification_limits(canonical: str, master: MasterKey) -> dict[Bucket, Limit]:
+    """The bucket of the mails that ask an address whose it is: so many in a while, whoever asks for them."""
+    return {Bucket("verify_email", subject_of_name(canonical, master), ""): Limit(MAILS, MAILS_WINDOW)}
+
+
+def recovery_limits(subject: str, source: Source) -> dict[Bucket, Limit]:
+    """The buckets of requests for a new password: of one account, or of one name that nobody has, and of a network."""
+    return {
+        Bucket("recover", subject, ""): Limit(MAILS, MAILS_WINDOW),
+        Bucket("recover", "", f"network {source.network}"): Limit(RECOVERIES_PER_NETWORK, MAILS_WINDOW),
+    }
 
 
 def most_misses(secrets: int) -> int:

@@ -4,13 +4,16 @@ import base64
 import binascii
 import contextlib
 import hashlib
+import hmac
 import os
 import stat
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from cryptography.exceptions import InvalidTag
+from cryptography.hazmat.primitives import hashes
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
 from idp.base.entropy import Entropy, identifier
 
@@ -77,6 +80,15 @@ def unseal(master: MasterKey, envelope: bytes, *, context: str) -> bytes:
         return AESGCM(master.secret).decrypt(nonce, envelope[PREFIX_SIZE + NONCE_SIZE :], context.encode())
     except InvalidTag:
         raise SealBroken(context) from None
+
+
+def keyed_digest(master: MasterKey, text: str, *, context: str) -> bytes:
+    """A digest of a short secret or a name, of which nothing can be found out by trying without the master key.
+
+    HMAC-SHA256 (RFC 2104) under a key of its own for the context (HKDF, RFC 5869).
+    """
+    key = HKDF(hashes.SHA256(), length=32, salt=None, info=b"idp digest " + context.encode()).derive(master.secret)
+    return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
 
 
 def load_or_create(directory: Path, given: str | None, *, may_create: bool, entropy: Entropy) -> MasterKey:

@@ -10,6 +10,7 @@ from idp.cli import output
 from idp.cli.demo_client import ensure_demo_client
 from idp.cli.processes import accepts, launch, supervise
 from idp.cli.serve import server_command, with_address
+from idp.notify.addresses import OUTBOX
 from idp.settings import Settings
 from idp.store.database import open_pool
 from idp.store.embedded import EmbeddedPostgres
@@ -39,7 +40,7 @@ def dev(
 def _run(settings: Settings, environ: dict[str, str], demo_port: int, postgres: EmbeddedPostgres | None) -> int:
     dsn = settings.database_url.get_secret_value() if settings.database_url else environ["IDP_DATABASE_URL"]
     output.run(migrate(dsn))
-    server = launch(server_command(settings, log_level="warning"), environ)
+    server = launch(server_command(settings, log_level="warning"), environ | _with_inbox(settings))
     try:
         # Registered while the server is still coming up.
         client_id, client_secret = output.run(_register_demo(dsn, settings, demo_port))
@@ -49,6 +50,8 @@ def _run(settings: Settings, environ: dict[str, str], demo_port: int, postgres: 
             "DEMO_CLIENT_SECRET": client_secret,
             "DEMO_PORT": str(demo_port),
             "DEMO_DATABASE_URL": dsn,
+            "DEMO_KEYS_DIR": str(settings.keys_dir),
+            **({"DEMO_MASTER_KEY": settings.master_key.get_secret_value()} if settings.master_key else {}),
         }
         demo = launch([sys.executable, "-m", "idp.cli.demo"], environ | demo_environ)
     except BaseException:
@@ -57,6 +60,12 @@ def _run(settings: Settings, environ: dict[str, str], demo_port: int, postgres: 
         raise
     ports = (settings.port, demo_port)
     return supervise([demo, server], postgres, ports=ports, announce=lambda: _announce(settings, demo_port))
+
+
+def _with_inbox(settings: Settings) -> dict[str, str]:
+    """What lets codes by text message be tried without a gateway: the inbox of the demo shows them."""
+    is_here = settings.issuer.startswith("http://")
+    return {"IDP_SMS_URL": OUTBOX} if settings.sms_url is None and is_here else {}
 
 
 async def _register_demo(dsn: str, settings: Settings, demo_port: int) -> tuple[str, str]:

@@ -10,10 +10,10 @@ import typer
 from idp.base.clock import system_clock
 from idp.base.entropy import system_entropy
 from idp.base.jwk import Algorithm
-from idp.base.seal import MasterKeyError
+from idp.cli.master import master_key
 from idp.cli.output import Json, database, emit, refuse, run, settings, table
 from idp.cli.trail import os_user
-from idp.keys.custody import Custody, ensure_master_key, read_ring, revoke, rotate
+from idp.keys.custody import Custody, read_ring, revoke, rotate
 from idp.keys.ring import ORDER
 from idp.keys.schedule import BlastRadius, TooEarly, blast_radius, until
 from idp.model.signing_key import SigningKey
@@ -82,11 +82,7 @@ async def _revoke(settings: Settings, kid: str, *, dry_run: bool, as_json: bool)
 @contextlib.asynccontextmanager
 async def _custody(settings: Settings) -> AsyncIterator[Custody]:
     async with database(settings) as pool:
-        given = settings.master_key.get_secret_value() if settings.master_key else None
-        try:
-            master = await ensure_master_key(pool, settings.keys_dir, given, entropy=system_entropy)
-        except MasterKeyError as error:
-            refuse(str(error))
+        master = await master_key(pool, settings)
         yield Custody(pool, master, settings.key_policy, settings.rsa_bits, system_entropy, os_user())
 
 

@@ -29,6 +29,27 @@ class Authorization:
 
 
 @dataclass(frozen=True, slots=True)
+class ConnectedApp:
+    """A client that a user has allowed something, or that can act for them now.
+
+    ``scope`` is all of it; ``since`` is the first of it that still holds, ``last_used_at`` the last time that tokens
+    were had for it, as far as that is kept.
+    """
+
+    client_id: str
+    name: str
+    redirect_uris: tuple[str, ...]
+    scope: tuple[str, ...]
+    since: datetime
+    last_used_at: datetime | None = None
+
+    @property
+    def offline(self) -> bool:
+        """Whether it may act while the user is away (OpenID Connect Core §11)."""
+        return "offline_access" in self.scope
+
+
+@dataclass(frozen=True, slots=True)
 class AuthorizationCode:
     """What a code was issued for; the code itself is stored as its digest alone."""
 

@@ -24,3 +24,12 @@ class Event:
     request_id: str | None = None
     details: Mapping[str, Any] = field(default_factory=dict)
     id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Activity:
+    """An event as the owner of the account may see it, with the browser and the application that had part in it."""
+
+    event: Event
+    user_agent: str | None = None
+    app: str | None = None

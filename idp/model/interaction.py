@@ -13,6 +13,7 @@ class Interaction:
 
     ``parameters`` are those of the authorization request; None when the user came by themselves, and then
     ``return_to`` is the page of ours that they wanted and ``fresh`` whether it asks for a step-up.
+    ``mail_link`` is the digest of the link by mail that began it: such a one resets a password and never signs in.
     ``sub`` and ``evidence`` are what this login has proved so far; nothing of it counts before the session exists.
     """
 
@@ -28,3 +29,4 @@ class Interaction:
     approved: tuple[str, ...] | None = None
     challenge: bytes | None = None
     challenge_at: datetime | None = None
+    mail_link: bytes | None = None

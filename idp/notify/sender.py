@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from idp.base.clock import Clock
+from idp.base.seal import MasterKey
 from idp.model.message import Channel, Message
 from idp.notify.gateway import Gateway, NotTaken
 from idp.store.database import Pool, Unavailable, listen, transaction
@@ -21,6 +22,9 @@ LEASE = timedelta(minutes=1)
 """Longer than a sending may take, so that two senders never have the same message."""
 FIRST_WAIT, LONGEST_WAIT = timedelta(seconds=5), timedelta(hours=1)
 _RETRY_SECONDS = 1.0
+ONCE: frozenset[Channel] = frozenset({"sms"})
+"""Channels on which nothing is sent again by itself. A gateway that does not answer may well have sent the message; a
+person who waits for a code asks for another one (F15)."""
 
 _LOG = logging.getLogger(__name__)
 
@@ -38,6 +42,7 @@ class Sender:
     channel: Channel
     gateway: Gateway
     clock: Clock
+    master_key: MasterKey = field(repr=False)
     send_seconds: float = SEND_SECONDS
     poll_seconds: float = POLL_SECONDS
     _woken: asyncio.Event = field(default_factory=asyncio.Event)
@@ -69,7 +74,7 @@ class Sender:
         now = self.clock()
         async with transaction(self.pool) as conn:
             dropped = await drop_late(conn, self.channel, now)
-            messages = await claim_due(conn, self.channel, now, limit=AT_ONCE, lease=LEASE)
+            messages = await claim_due(conn, self.channel, now, self.master_key, limit=AT_ONCE, lease=LEASE)
         if dropped:
             _LOG.warning("%d messages (%s) were too old to be sent and were dropped", dropped, self.channel)
         if messages:
@@ -97,7 +102,7 @@ class Sender:
             _LOG.warning("message %s (%s), attempt %d: %s", message.id, message.kind, message.attempts, fault)
         while True:
             now = self.clock()
-            again = None if final else now + wait_after(message.attempts)
+            again = None if final or self.channel in ONCE else now + wait_after(message.attempts)
             try:
                 async with transaction(self.pool) as conn:
                     if fault is None:
@@ -121,10 +126,19 @@ async def _to_the_end(sendings: "asyncio.Future[list[None]]", seconds: float) ->
 
 @contextlib.asynccontextmanager
 async def sending(
-    pool: Pool, dsn: str, gateways: Mapping[Channel, Gateway], *, clock: Clock, poll_seconds: float = POLL_SECONDS
+    pool: Pool,
+    dsn: str,
+    gateways: Mapping[Channel, Gateway],
+    *,
+    clock: Clock,
+    master_key: MasterKey,
+    poll_seconds: float = POLL_SECONDS,
 ) -> AsyncIterator[None]:
     """Send messages while the block runs; channels without a gateway keep theirs in the outbox."""
-    senders = [Sender(pool, channel, one, clock, poll_seconds=poll_seconds) for channel, one in gateways.items()]
+    senders = [
+        Sender(pool, channel, gateway, clock, master_key, poll_seconds=poll_seconds)
+        for channel, gateway in gateways.items()
+    ]
 
     async def told(payload: str) -> None:
         for sender in senders:

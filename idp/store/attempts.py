@@ -77,7 +77,11 @@ async def delete_expired(conn: Connection, *, missed_before: datetime) -> None:
         """
         DELETE FROM attempts
         WHERE last_missed_at < $1
-          AND (factor IN ('password', 'register') OR misses = 0 OR NOT EXISTS (SELECT FROM users WHERE sub = subject))
+          AND (
+              factor IN ('password', 'register', 'verify_email', 'recover')
+              OR misses = 0
+              OR NOT EXISTS (SELECT FROM users WHERE sub = subject)
+          )
         """,
         missed_before,
     )

@@ -1,8 +1,9 @@
 """The audit trail: rows are appended, and neither changed nor taken back; the database itself refuses that."""
 
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 
-from idp.model.event import Event
+from idp.model.event import Activity, Event
 from idp.store.database import Connection, Row
 
 COLUMNS = "id, at, event, actor, sub, client_id, session_id, address, request_id, details"
@@ -43,6 +44,41 @@ async def list_events(
         limit,
     )
     return tuple(_event(row) for row in reversed(rows))
+
+
+async def list_activity(
+    conn: Connection,
+    sub: str,
+    *,
+    since: datetime,
+    events: Iterable[str] | None = None,
+    before: int | None = None,
+    limit: int,
+) -> tuple[Activity, ...]:
+    """What the trail has of one account since then, newest first: these kinds of events or all, older than that id.
+
+    The browser is known for as long as its session is.
+    """
+    rows = await conn.fetch(
+        """
+        SELECT told.id, told.at, told.event, told.actor, told.sub, told.client_id, told.session_id, told.address,
+            told.request_id, told.details, sessions.user_agent, clients.client_name
+        FROM audit_events AS told
+        LEFT JOIN sessions ON sessions.id = told.session_id AND sessions.sub = told.sub
+        LEFT JOIN clients ON clients.client_id = told.client_id
+        WHERE told.sub = $1 AND told.at >= $2
+          AND ($3::text[] IS NULL OR told.event = ANY ($3))
+          AND ($4::bigint IS NULL OR told.id < $4)
+        ORDER BY told.id DESC
+        LIMIT $5
+        """,
+        sub,
+        since,
+        None if events is None else sorted(events),
+        before,
+        limit,
+    )
+    return tuple(Activity(_event(row), row["user_agent"], row["client_name"]) for row in rows)
 
 
 async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:

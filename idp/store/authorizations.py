@@ -161,6 +161,21 @@ async def revoke_of_user(conn: Connection, sub: str, now: datetime) -> None:
     await conn.execute("UPDATE authorizations SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, now)
 
 
+async def revoke_of_client(conn: Connection, sub: str, client_id: str, now: datetime) -> int:
+    """Kill every authorization that the user gave this client, those for offline use too; answers how many."""
+    rows = await conn.fetch(
+        """
+        UPDATE authorizations SET revoked_at = $3
+        WHERE sub = $1 AND client_id = $2 AND revoked_at IS NULL
+        RETURNING id
+        """,
+        sub,
+        client_id,
+        now,
+    )
+    return len(rows)
+
+
 async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
     """Forget codes and authorizations under which nothing can be alive any more."""
     await conn.execute("DELETE FROM authorization_codes WHERE expires_at <= $1", now - keep)

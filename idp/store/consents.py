@@ -25,3 +25,8 @@ async def record_consent(conn: Connection, sub: str, client_id: str, scope: Iter
         list(scope),
         now,
     )
+
+
+async def revoke_consent(conn: Connection, sub: str, client_id: str) -> None:
+    """Remember nothing of what the user has allowed this client; it has to ask again."""
+    await conn.execute("DELETE FROM consents WHERE sub = $1 AND client_id = $2", sub, client_id)

@@ -10,9 +10,11 @@ from idp.store import (
     client_assertions,
     interactions,
     known_devices,
+    mail_links,
     outbox,
     refresh_tokens,
     revoked_tokens,
+    sent_codes,
     sessions,
     totp_credentials,
 )
@@ -41,6 +43,8 @@ async def delete_expired(conn: Connection, keep: Keep, *, now: datetime) -> None
     await revoked_tokens.delete_expired(conn, now=now)
     await totp_credentials.delete_expired(conn, begun_before=now - keep.enrolments)
     await known_devices.delete_expired(conn, now=now)
+    await mail_links.delete_expired(conn, now=now)
+    await sent_codes.delete_expired(conn, now=now, keep=ENDED)
     await outbox.delete_expired(conn, now=now, keep=ENDED)
     await attempts.delete_expired(conn, missed_before=now - keep.attempts)
     await audit_events.delete_expired(conn, now=now, keep=keep.audit)

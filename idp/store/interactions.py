@@ -10,7 +10,7 @@ from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
 
 COLUMNS = """id, parameters, return_to, fresh, sub, evidence, chosen, approved, challenge, challenge_at,
-             created_at, expires_at"""
+             created_at, expires_at, mail_link"""
 
 
 def _interaction(row: Row) -> Interaction:
@@ -27,6 +27,7 @@ def _interaction(row: Row) -> Interaction:
         approved=None if row["approved"] is None else tuple(row["approved"]),
         challenge=row["challenge"],
         challenge_at=row["challenge_at"],
+        mail_link=row["mail_link"],
     )
 
 
@@ -60,12 +61,47 @@ async def create_interaction(
     return _interaction(row)
 
 
-async def find_interaction(conn: Connection, interaction_id: str, browser: str, *, now: datetime) -> Interaction | None:
-    """The waiting interaction with this id, if this browser began it; None once it has ended or expired."""
+async def create_recovery(
+    conn: Connection, interaction_id: str, browser: str, *, sub: str, mail_link: bytes, now: datetime, life: timedelta
+) -> None:
+    """A new interaction in which this browser resets the password of that account, begun by the link of this digest."""
+    await conn.execute(
+        """
+        INSERT INTO interactions (id, browser_hash, return_to, fresh, sub, mail_link, created_at, expires_at)
+        VALUES ($1, $2, '/login', false, $3, $4, $5, $6)
+        """,
+        interaction_id,
+        sha256(browser),
+        sub,
+        mail_link,
+        now,
+        now + life,
+    )
+
+
+async def find_recovery(conn: Connection, interaction_id: str, browser: str, *, now: datetime) -> Interaction | None:
+    """The reset under way with this id, if this browser began it; no sign-in is ever found by this."""
     row = await conn.fetchrow(
         f"""
         SELECT {COLUMNS} FROM interactions
-        WHERE id = $1 AND browser_hash = $2 AND ended_at IS NULL AND expires_at > $3
+        WHERE id = $1 AND browser_hash = $2 AND mail_link IS NOT NULL AND ended_at IS NULL AND expires_at > $3
+        """,
+        interaction_id,
+        sha256(browser),
+        now,
+    )
+    return None if row is None else _interaction(row)
+
+
+async def find_interaction(conn: Connection, interaction_id: str, browser: str, *, now: datetime) -> Interaction | None:
+    """The waiting interaction with this id, if this browser began it; None once it has ended or expired.
+
+    A reset of a password is not found by this: nothing that is proved in it counts towards a sign-in.
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT {COLUMNS} FROM interactions
+        WHERE id = $1 AND browser_hash = $2 AND mail_link IS NULL AND ended_at IS NULL AND expires_at > $3
         """,
         interaction_id,
         sha256(browser),

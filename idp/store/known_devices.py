@@ -3,7 +3,9 @@
 from datetime import datetime, timedelta
 
 from idp.base.digest import sha256
+from idp.model.user import User
 from idp.store.database import Connection
+from idp.store.users import find_user
 
 
 async def remember_device(
@@ -36,6 +38,27 @@ async def is_known(conn: Connection, secret: str, sub: str, *, now: datetime) ->
             now,
         )
     )
+
+
+async def list_known(conn: Connection, secret: str, *, now: datetime) -> tuple[User, ...]:
+    """The accounts that have signed in in the browser with this secret, the latest first; ten at most."""
+    rows = await conn.fetch(
+        """
+        SELECT sub FROM known_devices
+        WHERE secret_hash = $1 AND expires_at > $2
+        ORDER BY expires_at DESC
+        LIMIT 10
+        """,
+        sha256(secret),
+        now,
+    )
+    users = [await find_user(conn, row["sub"]) for row in rows]
+    return tuple(user for user in users if user is not None and user.disabled_at is None)
+
+
+async def forget_account(conn: Connection, secret: str, sub: str) -> None:
+    """Know the browser with this secret for that account no more."""
+    await conn.execute("DELETE FROM known_devices WHERE secret_hash = $1 AND sub = $2", sha256(secret), sub)
 
 
 async def forget_devices(conn: Connection, sub: str, *, but: str | None = None) -> None:

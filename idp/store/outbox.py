@@ -1,19 +1,27 @@
-"""The outbox: a message is kept with the change that it tells of, and given to one sender at a time."""
+"""The outbox: a message is kept with the change that it tells of, and given to one sender at a time.
 
+What a message says may be a code or a link that lets somebody in: it rests sealed, and is forgotten when it is over.
+"""
+
+import logging
 from datetime import datetime, timedelta
 
+from idp.base.entropy import Entropy
+from idp.base.seal import MasterKey, SealBroken, seal, unseal
 from idp.model.message import Channel, Message
 from idp.store.database import Connection, Row, notify
 
 CHANNEL = "outbox"
 """Where senders hear of new messages; the payload is the channel of the message."""
 
+_LOG = logging.getLogger(__name__)
 
-async def create_message(conn: Connection, message: Message) -> None:
+
+async def create_message(conn: Connection, message: Message, master: MasterKey, *, entropy: Entropy) -> None:
     """Keep a message in this transaction, so that there is no change without its notice, and tell the senders."""
     await conn.execute(
         """
-        INSERT INTO outbox (id, channel, recipient, kind, subject, text, created_at, not_after, next_attempt_at)
+        INSERT INTO outbox (id, channel, recipient, kind, subject, sealed_text, created_at, not_after, next_attempt_at)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $7)
         """,
         message.id,
@@ -21,7 +29,7 @@ async def create_message(conn: Connection, message: Message) -> None:
         message.recipient,
         message.kind,
         message.subject,
-        message.text,
+        seal(master, message.text.encode(), context=_context(message.id), entropy=entropy),
         message.created_at,
         message.not_after,
     )
@@ -40,18 +48,20 @@ async def has_message(conn: Connection, recipient: str, kind: str, *, since: dat
 
 
 async def claim_due(
-    conn: Connection, channel: Channel, now: datetime, *, limit: int, lease: timedelta
+    conn: Connection, channel: Channel, now: datetime, master: MasterKey, *, limit: int, lease: timedelta
 ) -> tuple[Message, ...]:
     """Take messages that are due, oldest first; nobody else gets them until the lease is over.
 
     A sender that dies leaves its messages to the next one. The lease doubles with each attempt, to 64 times at most, so
-    that a message of which senders die is taken up ever more slowly.
+    that a message of which senders die is taken up ever more slowly. One that cannot be unsealed is given up. A text
+    message is taken once only: whether it went out cannot be told, and each one costs money (F15).
     """
     rows = await conn.fetch(
         """
         WITH due AS MATERIALIZED (
             SELECT id FROM outbox
             WHERE channel = $1 AND sent_at IS NULL AND failed_at IS NULL AND next_attempt_at <= $2 AND not_after > $2
+              AND (channel <> 'sms' OR attempts = 0)
             ORDER BY next_attempt_at
             LIMIT $3
             FOR UPDATE SKIP LOCKED
@@ -60,21 +70,41 @@ async def claim_due(
         SET attempts = attempts + 1, next_attempt_at = $2 + $4::interval * power(2, least(attempts, 6))
         FROM due
         WHERE outbox.id = due.id
-        RETURNING outbox.id, channel, recipient, kind, subject, text, created_at, not_after, attempts
+        RETURNING outbox.id, channel, recipient, kind, subject, sealed_text, created_at, not_after, attempts
         """,
         channel,
         now,
         limit,
         lease,
     )
-    return tuple(sorted(map(_message, rows), key=lambda message: message.created_at))
+    found = [await _opened(conn, row, master, now) for row in rows]
+    return tuple(sorted((one for one in found if one is not None), key=lambda message: message.created_at))
+
+
+async def _opened(conn: Connection, row: Row, master: MasterKey, now: datetime) -> Message | None:
+    try:
+        return _message(row, text_of(row["id"], row["sealed_text"], master))
+    except SealBroken:
+        # One damaged row must not hold up the others (F23).
+        _LOG.error("message %s (%s) cannot be unsealed and is given up", row["id"], row["kind"])
+        await record_failure(conn, row["id"], "cannot be unsealed", now, next_attempt_at=None)
+        return None
+
+
+def text_of(message_id: str, sealed: bytes, master: MasterKey) -> str:
+    """What the message with this sealed text says; raises SealBroken."""
+    return unseal(master, sealed, context=_context(message_id)).decode()
+
+
+def _context(message_id: str) -> str:
+    return f"outbox/{message_id}"
 
 
 async def record_sent(conn: Connection, message_id: str, now: datetime) -> None:
     """Keep that a gateway has taken the message, and forget what it said: it may have held a code."""
     await conn.execute(
         """
-        UPDATE outbox SET sent_at = $2, text = ''
+        UPDATE outbox SET sent_at = $2, sealed_text = NULL
         WHERE id = $1 AND sent_at IS NULL AND failed_at IS NULL
         """,
         message_id,
@@ -92,7 +122,7 @@ async def record_failure(
         SET fault = $2,
             next_attempt_at = coalesce($4, next_attempt_at),
             failed_at = CASE WHEN $4::timestamptz IS NULL THEN $3::timestamptz END,
-            text = CASE WHEN $4::timestamptz IS NULL THEN '' ELSE text END
+            sealed_text = CASE WHEN $4::timestamptz IS NOT NULL THEN sealed_text END
         WHERE id = $1 AND sent_at IS NULL AND failed_at IS NULL
         """,
         message_id,
@@ -106,7 +136,7 @@ async def drop_late(conn: Connection, channel: Channel, now: datetime) -> int:
     """Give up what is older than its use, forget what it said, and answer how many these were."""
     rows = await conn.fetch(
         """
-        UPDATE outbox SET failed_at = $2, text = ''
+        UPDATE outbox SET failed_at = $2, sealed_text = NULL
         WHERE channel = $1 AND sent_at IS NULL AND failed_at IS NULL AND not_after <= $2
         RETURNING id
         """,
@@ -121,14 +151,14 @@ async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) ->
     await conn.execute("""DELETE FROM outbox WHERE coalesce(sent_at, failed_at, not_after) <= $1""", now - keep)
 
 
-def _message(row: Row) -> Message:
+def _message(row: Row, text: str) -> Message:
     return Message(
         id=row["id"],
         channel=row["channel"],
         recipient=row["recipient"],
         kind=row["kind"],
         subject=row["subject"],
-        text=row["text"],
+        text=text,
         created_at=row["created_at"],
         not_after=row["not_after"],
         attempts=row["attempts"],

@@ -1,7 +1,9 @@
 """Accounts."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+
+import asyncpg
 
 from idp.model.user import User
 from idp.store.database import Connection, Row
@@ -164,6 +166,96 @@ async def replace_password_hash(conn: Connection, sub: str, old: str, new: str) 
             sub,
             old,
             new,
+        )
+        is not None
+    )
+
+
+async def find_by_proved_email(conn: Connection, canonical: str) -> User | None:
+    """The account that has proved this address, or None."""
+    return _user(
+        await conn.fetchrow(
+            """
+            SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
+                   password_changed_at, created_at, updated_at, disabled_at
+            FROM users
+            WHERE email_canonical = $1 AND email_verified
+            """,
+            canonical,
+        )
+    )
+
+
+async def update_proved_email(conn: Connection, sub: str, email: str, canonical: str, now: datetime) -> None:
+    """Give the account an address that it has proved; raises EmailTaken, and leaves the transaction usable."""
+    try:
+        async with conn.transaction():
+            await conn.execute(
+                """
+                UPDATE users SET email = $2, email_canonical = $3, email_verified = true, updated_at = $4
+                WHERE sub = $1
+                """,
+                sub,
+                email,
+                canonical,
+                now,
+            )
+    except asyncpg.UniqueViolationError:
+        raise EmailTaken from None
+
+
+async def remove_email(conn: Connection, sub: str, now: datetime) -> None:
+    """Let the account have no address."""
+    await conn.execute(
+        """
+        UPDATE users SET email = NULL, email_canonical = NULL, email_verified = false, updated_at = $2
+        WHERE sub = $1
+        """,
+        sub,
+        now,
+    )
+
+
+async def release_email(conn: Connection, canonical: str, now: datetime, *, but: str) -> tuple[str, ...]:
+    """Take an address from all accounts that merely claim it, except that one; answers whose it was (A-72)."""
+    rows = await conn.fetch(
+        """
+        UPDATE users SET email = NULL, email_canonical = NULL, updated_at = $2
+        WHERE email_canonical = $1 AND NOT email_verified AND sub <> $3
+        RETURNING sub
+        """,
+        canonical,
+        now,
+        but,
+    )
+    return tuple(row["sub"] for row in rows)
+
+
+async def update_profile(
+    conn: Connection, sub: str, claims: Mapping[str, str], names: Iterable[str], now: datetime
+) -> None:
+    """Let the account have these claims of those names, and no others of them; what else it has stays."""
+    await conn.execute(
+        "UPDATE users SET profile = (profile - $2::text[]) || $3, updated_at = $4 WHERE sub = $1",
+        sub,
+        sorted(names),
+        dict(claims),
+        now,
+    )
+
+
+async def update_proved_phone(conn: Connection, sub: str, phone: str, now: datetime) -> None:
+    """Give the account a number that it has proved."""
+    await conn.execute(
+        "UPDATE users SET phone = $2, phone_verified = true, updated_at = $3 WHERE sub = $1", sub, phone, now
+    )
+
+
+async def remove_phone(conn: Connection, sub: str) -> bool:
+    """Let the account have no number; answers whether it had one that was proved."""
+    return (
+        await conn.fetchval(
+            "UPDATE users SET phone = NULL, phone_verified = false WHERE sub = $1 AND phone_verified RETURNING sub", sub
         )
         is not None
     )

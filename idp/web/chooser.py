@@ -3,15 +3,17 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp.model.user import User
 from idp.oauth.errors import AccessDenied, AuthorizationError
 from idp.store.database import Connection, transaction
 from idp.store.interactions import consume_interaction, record_choice, record_proof
+from idp.store.known_devices import forget_account, list_known
 from idp.store.sessions import end_session
 from idp.web import cookies
 from idp.web.answers import allow_form_target, page, refuse, see_other
 from idp.web.flow import Visit, proceed, resume, revisit
 from idp.web.forms import read_page_form
-from idp.web.pages import ChooserPage, Person
+from idp.web.pages import ChooserPage, ForgetPage, Person
 from idp.web.pages.parts import Account
 from idp.web.provider import moment, provider_of
 from idp.web.slip import slip_of
@@ -52,22 +54,62 @@ async def _forget(conn: Connection, visit: Visit) -> None:
 
 
 async def choose(request: Request) -> Response:
-    """The account chooser (``prompt=select_account``)."""
+    """The account chooser (``prompt=select_account``): who is signed in, and who has been in this browser before."""
     async with transaction(provider_of(request).pool) as conn:
         visit = await resume(request, conn)
-    user, here = visit.standing.user, f"interaction={visit.interaction.id}"
-    accounts = (Account(user.sub, Person(user.username), "Signed in"),) if user else ()
+        known = await _known(request, conn)
+    signed_in, here = _signed_in(visit), f"interaction={visit.interaction.id}"
+    accounts = [Account(user.sub, Person(user.username), "Signed out") for user in known if user.sub != signed_in]
+    if visit.standing.user is not None and visit.standing.user.sub == signed_in:
+        accounts.insert(0, Account(signed_in, Person(visit.standing.user.username), "Signed in"))
     allow_form_target(request, visit.standing.request)
-    return page(request, ChooserPage(slip_of(visit.standing), f"/login/choose?{here}", accounts))
+    forget = f"/login/forget?{here}" if any(user.sub != signed_in for user in known) else None
+    return page(
+        request, ChooserPage(slip_of(visit.standing), f"/login/choose?{here}", tuple(accounts), forget_url=forget)
+    )
 
 
 async def chosen(request: Request) -> Response:
-    """Go on with the chosen account, or with another one."""
+    """Go on with the chosen account, or with another one; of one that is signed out nothing is proved yet."""
     form = await read_page_form(request)
     async with transaction(provider_of(request).pool) as conn:
         visit = await resume(request, conn)
-        user = visit.standing.user
-        if user is None or form.get("account") != user.sub:
+        wanted = form.get("account", "")
+        if wanted not in {_signed_in(visit), *(user.sub for user in await _known(request, conn))} - {None}:
             return see_other(f"/login/other-account?interaction={visit.interaction.id}")
+        if wanted != _signed_in(visit):
+            await record_proof(conn, visit.interaction.id, wanted, ())
         interaction = await record_choice(conn, visit.interaction.id)
         return await proceed(request, conn, await revisit(request, conn, interaction))
+
+
+async def show_forget(request: Request) -> Response:
+    """The accounts that this browser may forget: all that it knows but the one that is signed in."""
+    async with transaction(provider_of(request).pool) as conn:
+        visit = await resume(request, conn)
+        known = await _known(request, conn)
+    here, signed_in = f"interaction={visit.interaction.id}", _signed_in(visit)
+    accounts = tuple(Account(user.sub, Person(user.username), "Signed out") for user in known if user.sub != signed_in)
+    content = ForgetPage(f"/login/forget?{here}", accounts, back_url=f"/login/choose?{here}")
+    return page(request, content)
+
+
+async def forget(request: Request) -> Response:
+    """Take the account out of this browser's memory; nothing of the account itself changes."""
+    form, provider = await read_page_form(request), provider_of(request)
+    device = cookies.read(request, provider, "device")
+    async with transaction(provider.pool) as conn:
+        visit = await resume(request, conn)
+        if device is not None and form.get("account", "") != _signed_in(visit):
+            await forget_account(conn, device, form.get("account", ""))
+    return see_other(f"/login/choose?interaction={visit.interaction.id}")
+
+
+def _signed_in(visit: Visit) -> str | None:
+    return visit.standing.session.sub if visit.standing.session else None
+
+
+async def _known(request: Request, conn: Connection) -> tuple[User, ...]:
+    """The accounts that have signed in in this browser before."""
+    device = cookies.read(request, provider_of(request), "device")
+    return await list_known(conn, device, now=moment(request)) if device else ()

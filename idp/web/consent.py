@@ -3,7 +3,6 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.model.user import User
 from idp.oauth.errors import AccessDenied, AuthorizationError
 from idp.store.consents import record_consent
 from idp.store.database import transaction
@@ -11,8 +10,9 @@ from idp.store.interactions import consume_interaction, record_approval
 from idp.web.answers import allow_form_target, page, refuse, see_other
 from idp.web.flow import proceed, resume, revisit
 from idp.web.forms import read_page_form
-from idp.web.pages import ConsentPage, Person, ScopeLine
+from idp.web.pages import ConsentPage, Person
 from idp.web.provider import moment, provider_of
+from idp.web.scopes import scope_line
 from idp.web.slip import needed, slip_of
 from idp.web.trail import note
 
@@ -25,7 +25,7 @@ async def show(request: Request) -> Response:
         if standing.need is None or standing.need.prompt != "consent":
             return await proceed(request, conn, visit)
     user, here = needed(standing.user), f"interaction={visit.interaction.id}"
-    lines = tuple(_line(scope, user) for scope in asked.scope_to_approve)
+    lines = tuple(scope_line(scope, user) for scope in asked.scope_to_approve)
     allow_form_target(request, asked)
     content = ConsentPage(
         slip_of(standing), f"/consent?{here}", Person(user.username), lines, f"/login/other-account?{here}"
@@ -56,16 +56,3 @@ async def submit(request: Request) -> Response:
         await note(request, conn, "consent_given", sub=user.sub, client_id=client_id, scope=list(scope))
         interaction = await record_approval(conn, visit.interaction.id, scope)
         return await proceed(request, conn, await revisit(request, conn, interaction))
-
-
-def _line(scope: str, user: User) -> ScopeLine:
-    name = user.profile.get("name", "")
-    known = {
-        "openid": ScopeLine("user", "Know that it is you", "A number that stands for you"),
-        "profile": ScopeLine("user", "See your name", f"{name}, user name {user.username}".lstrip(", ")),
-        "email": ScopeLine("mail", "See your e-mail address", user.email or "You have none here yet"),
-        "phone": ScopeLine("phone", "See your phone number", user.phone or "You have none here yet"),
-        "address": ScopeLine("user", "See your postal address", "As far as it is known here"),
-        "offline_access": ScopeLine("clock", "Stay connected", "Also while you are not using it"),
-    }
-    return known.get(scope) or ScopeLine("apps", "Use one of its services for you", scope)

@@ -41,6 +41,10 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "client_unknown": ("We do not know this app", f"We do not know the app that sent you here. {_STOPPED}"),
     "invalid_request": ("This link does not work", "What was sent to us is not complete or not readable."),
     "interaction_gone": ("This sign-in has ended", "Go back to the app and start again."),
+    "link_gone": (
+        "This link does not work any more",
+        "It was used already, it is too old, or a newer one took its place. Nothing was changed.",
+    ),
     "cross_site": ("This page was sent from another site", f"Only our own pages may do that. {_STOPPED}"),
     "logout_refused": (
         "This sign-out link does not work",
@@ -60,6 +64,9 @@ PAGE_WORDS: dict[str, tuple[str, str]] = {
     "internal": ("Something went wrong on our side", "Nothing of what you did is lost. Try again in a minute."),
 }
 
+_ADVICE = {
+    "link_gone": "Open the newest mail that we sent you, or ask for a new link on the page where you asked for it."
+}
 
 # Asking under prompt=none is how an app finds out: these answers are no refusals of anything.
 _ORDINARY = (LoginRequired, ConsentRequired, InteractionRequired, AccountSelectionRequired)
@@ -120,7 +127,9 @@ def error_page(request: Request, cause: str, *, status: int, detail: str = "", c
     if client_id:
         facts.append(("App", client_id))
     facts.append(("Time", f"{moment(request):%-d %B %Y, %H:%M} UTC"))
-    return page(request, ErrorPage(cause, title, text, tuple(facts), reference, _ASK_AGAIN), status=status)
+    return page(
+        request, ErrorPage(cause, title, text, tuple(facts), reference, _ADVICE.get(cause, _ASK_AGAIN)), status=status
+    )
 
 
 def unavailable(request: Request, error: Exception) -> Response:

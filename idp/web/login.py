@@ -8,6 +8,7 @@ from idp.authn.freshness import merge
 from idp.authn.methods import Attempt, Consequence, Proved, Refusal, prove
 from idp.authn.methods.webauthn import CHALLENGE_LIFE
 from idp.authn.throttle import subject_of_name
+from idp.base.seal import MasterKey
 from idp.model.credential import Authenticator
 from idp.model.user import User
 from idp.store.database import Connection, transaction
@@ -20,6 +21,7 @@ from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import AnotherWayPage, EnrolPage, Fault, Offer, Person, Way
 from idp.web.provider import moment, provider_of
+from idp.web.sent_codes import is_sent, send_first, send_in
 from idp.web.slip import needed, slip_of
 from idp.web.source import source_of
 from idp.web.steps import STEPS, Stage, step_of
@@ -56,11 +58,14 @@ async def submit(request: Request) -> Response:
         visit = await resume(request, conn)
         if isinstance(outcome, Proved):
             outcome = await _open(conn, outcome)
-        if isinstance(outcome, Proved):
-            return await proceed(request, conn, await _keep(request, conn, visit, outcome))
-        user = None if isinstance(attempt, Refusal) else attempt.user
-        await _note_refusal(request, conn, visit, method, user, outcome)
-        return await _page(request, conn, visit, method=method, refused=outcome, form=form)
+        if isinstance(outcome, Refusal):
+            user = None if isinstance(attempt, Refusal) else attempt.user
+            await _note_refusal(request, conn, visit, method, user, outcome)
+            return await _page(request, conn, visit, method=method, refused=outcome, form=form)
+        visit = await _keep(request, conn, visit, outcome)
+        response = await proceed(request, conn, visit)
+    await send_first(request, visit)
+    return response
 
 
 def _method(request: Request, form: Form) -> str:
@@ -74,7 +79,7 @@ async def _attempt(request: Request, conn: Connection, visit: Visit, method: str
     provider, now = provider_of(request), moment(request)
     standing, user, challenge, subject = visit.standing, None, None, ""
     if method == "password":
-        subject, user = await _named(conn, form.get("username", ""))
+        subject, user = await _named(conn, form.get("username", ""), provider.tools.master_key)
     elif standing.evidence:
         user = standing.user
     elif method != "webauthn":
@@ -93,13 +98,15 @@ async def _attempt(request: Request, conn: Connection, visit: Visit, method: str
         challenge=challenge,
         tools=provider.tools,
         now=now,
+        flow=visit.interaction.id,
     )
 
 
-async def _named(conn: Connection, identifier: str) -> tuple[str, User | None]:
+async def _named(conn: Connection, identifier: str, master: MasterKey) -> tuple[str, User | None]:
     """What a stranger's misses are counted under, and the account that is meant, if there is one."""
     canonical = canonical_login(identifier)
-    return subject_of_name(canonical), await find_by_login(conn, canonical) if canonical is not None else None
+    user = None if canonical is None else await find_by_login(conn, canonical)
+    return subject_of_name(canonical, master), user
 
 
 async def _open(conn: Connection, proved: Proved) -> Proved | Refusal:
@@ -244,12 +251,16 @@ async def another_way(request: Request) -> Response:
 
 
 async def choose_way(request: Request) -> Response:
-    """Go on with the chosen method."""
+    """Go on with the chosen method; choosing a code that is sent sends it."""
     form = await read_page_form(request)
     method = form.get("method", "").partition(":")[0]
     interaction = request.query_params.get("interaction", "")
     if method not in {step.method for step in STEPS} or not interaction.isalnum():
         return see_other("/login")
+    if is_sent(method):
+        async with transaction(provider_of(request).pool) as conn:
+            visit = await resume(request, conn)
+        await send_in(request, visit, method)
     return see_other(f"/login?interaction={interaction}&method={method}")
 
 

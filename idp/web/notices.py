@@ -2,15 +2,17 @@
 
 import re
 from collections.abc import Mapping
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 
-from idp.base.entropy import identifier
+from idp.base.entropy import Entropy, identifier
 from idp.model.message import Message
 from idp.model.user import User
 from idp.store.database import Connection
 from idp.store.outbox import create_message, has_message
+from idp.web.pages import Pages
 from idp.web.provider import moment, provider_of
 from idp.web.source import address_of, user_agent_of
 
@@ -25,12 +27,26 @@ NOTICES: Mapping[str, tuple[str, ...]] = {
     "recovery_codes_renewed": (),
     "recovery_code_used": (),
     "sign_in_refused_after_password": (),
+    "sign_in_code": ("code",),
     "factor_locked": ("factor",),
     "sessions_ended": (),
+    "verify_email": ("email", "link"),
+    "email_in_use": (),
+    "email_change_requested": ("email",),
+    "email_changed": ("email",),
+    "email_removed": ("email",),
+    "reset_password": ("link",),
+    "recovery_by_passkey": (),
+    "recovery_refused": (),
+    "password_reset": (),
+    "account_deleted": (),
 }
 """All kinds of notices, and the facts that each must be given; ``templates/mail/<kind>.txt`` has the words."""
 
-REPEATED: Mapping[str, timedelta] = {"sign_in_refused_after_password": timedelta(hours=1)}
+REPEATED: Mapping[str, timedelta] = {
+    "sign_in_refused_after_password": timedelta(hours=1),
+    "recovery_refused": timedelta(hours=1),
+}
 """What a stranger can cause again and again is told once in so long, so that nobody's mailbox is filled."""
 
 _BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chrome"), ("Safari/", "Safari"))
@@ -45,49 +61,92 @@ _SYSTEMS = (
 )
 
 
-async def notify_user(request: Request, conn: Connection, user: User, kind: str, **facts: object) -> None:
+async def notify_user(
+    request: Request, conn: Connection, user: User, kind: str, *, life: timedelta = LIFE, **facts: object
+) -> None:
     """Keep a notice to this user in the transaction of what it tells of; a sender takes it from there (F16).
 
     It goes to a proven address alone, and to nobody where there is none. Raises KeyError for a kind that is not in
     NOTICES, and TypeError if a fact is missing.
     """
+    _check(kind, facts)
+    if user.email is None or not user.email_verified:
+        return
+    if kind in REPEATED and await has_message(conn, user.email, kind, since=moment(request) - REPEATED[kind]):
+        return
+    await write_to(request, conn, user.email, user, kind, life=life, **facts)
+
+
+async def write_to(
+    request: Request,
+    conn: Connection,
+    recipient: str,
+    user: User,
+    kind: str,
+    *,
+    life: timedelta = LIFE,
+    **facts: object,
+) -> None:
+    """Keep a mail about this user's account to an address that need not be theirs: it says so, and tells nothing else.
+
+    Raises KeyError and TypeError as ``notify_user`` does.
+    """
+    provider, now = provider_of(request), moment(request)
+    where = f"{browser_of(user_agent_of(request))}, network address {_fact(address_of(request)) or 'unknown'}"
+    writer = Writer(provider.pages, provider.issuer, provider.entropy, now, where)
+    message = writer.message(recipient, user, kind, facts, life=life)
+    await create_message(conn, message, provider.tools.master_key, entropy=provider.entropy)
+
+
+@dataclass(frozen=True, slots=True)
+class Writer:
+    """What a mail is written with: the words, the issuer, and when and from where came what it tells of."""
+
+    pages: Pages
+    issuer: str
+    entropy: Entropy
+    now: datetime
+    where: str
+
+    def message(
+        self, recipient: str, user: User, kind: str, facts: Mapping[str, object], *, life: timedelta = LIFE
+    ) -> Message:
+        """The mail of this kind, of use for that long; raises KeyError and TypeError as ``notify_user`` does."""
+        _check(kind, facts)
+        subject, text = self._compose(user, kind, facts)
+        return Message(
+            id=identifier(self.entropy),
+            channel="mail",
+            recipient=recipient,
+            kind=kind,
+            subject=subject,
+            text=text,
+            created_at=self.now,
+            not_after=self.now + life,
+        )
+
+    def _compose(self, user: User, kind: str, facts: Mapping[str, object]) -> tuple[str, str]:
+        """The subject and the text; whatever people have typed stays one short line of it (A-57)."""
+        said = {
+            name: _fact(value) if isinstance(value, str) and name != "link" else value for name, value in facts.items()
+        }
+        written = self.pages.render_text(
+            f"mail/{kind}.txt",
+            **said,
+            username=_fact(user.username),
+            at=f"{self.now:%-d %B %Y, %H:%M} UTC",
+            where=self.where,
+            account_url=f"{self.issuer}/account",
+            recover_url=f"{self.issuer}/recover",
+        )
+        subject, _, text = written.partition("\n")
+        return subject.strip(), text.strip() + "\n"
+
+
+def _check(kind: str, facts: Mapping[str, object]) -> None:
     missing = set(NOTICES[kind]) - facts.keys()
     if missing:
         raise TypeError(f"{kind} wants {', '.join(sorted(missing))}")
-    if user.email is None or not user.email_verified:
-        return
-    provider, now = provider_of(request), moment(request)
-    if kind in REPEATED and await has_message(conn, user.email, kind, since=now - REPEATED[kind]):
-        return
-    subject, text = compose(request, user, kind, facts)
-    message = Message(
-        id=identifier(provider.entropy),
-        channel="mail",
-        recipient=user.email,
-        kind=kind,
-        subject=subject,
-        text=text,
-        created_at=now,
-        not_after=now + LIFE,
-    )
-    await create_message(conn, message)
-
-
-def compose(request: Request, user: User, kind: str, facts: Mapping[str, object]) -> tuple[str, str]:
-    """The subject and the text of a notice; whatever people have typed stays one short line of it (A-57)."""
-    provider, now = provider_of(request), moment(request)
-    said = {name: _fact(value) if isinstance(value, str) else value for name, value in facts.items()}
-    written = provider.pages.render_text(
-        f"mail/{kind}.txt",
-        **said,
-        username=_fact(user.username),
-        at=f"{now:%-d %B %Y, %H:%M} UTC",
-        address=_fact(address_of(request)) or "unknown",
-        browser=browser_of(user_agent_of(request)),
-        account_url=f"{provider.issuer}/account",
-    )
-    subject, _, text = written.partition("\n")
-    return subject.strip(), text.strip() + "\n"
 
 
 def browser_of(user_agent: str) -> str:

@@ -22,6 +22,7 @@ from idp.web.provider import moment, provider_of
 from idp.web.slip import slip_of
 from idp.web.source import address_of, network_of
 from idp.web.trail import note, note_refusal
+from idp.web.verification import may_send, send_link
 
 SHORTEST = 15
 
@@ -51,6 +52,7 @@ async def submit(request: Request) -> Response:
         await note_refusal(request, "registration_held_back", error="registration_throttled")
         return _page(request, visit, form, (Fault.of("registration_throttled"),))
     password_hash = await provider.tools.hasher.hash(wanted.password)
+    written_to = wanted.email if wanted.email and await may_send(request, wanted.email) else None
     async with transaction(provider.pool) as conn:
         visit = await resume(request, conn)
         try:
@@ -58,6 +60,8 @@ async def submit(request: Request) -> Response:
         except users.UsernameTaken:
             return _page(request, visit, form, (_fault("username", "username_taken"),))
         await note(request, conn, "registered", sub=user.sub, username=user.username)
+        if written_to is not None:
+            await send_link(request, conn, user, written_to)
         await record_choice(conn, visit.interaction.id)
         evidence = (Evidence("password", moment(request)),)
         interaction = await record_proof(conn, visit.interaction.id, user.sub, evidence)

@@ -24,10 +24,14 @@ def client_of(asked: AuthorizationRequest | None) -> Client | None:
     """The app that asks, and the host to which the user returns."""
     if asked is None:
         return None
-    parts = urlsplit(asked.target.redirect_uri)
-    host = parts.netloc or f"{parts.scheme}:"
-    client = asked.client
+    client, host = asked.client, host_of(asked.target.redirect_uri)
     return Client(client.client_name, host, policy_uri=client.policy_uri, tos_uri=client.tos_uri)
+
+
+def host_of(redirect_uri: str) -> str:
+    """Where a redirect URI leads, as people know it: its host, or the scheme of an app on their device."""
+    parts = urlsplit(redirect_uri)
+    return parts.netloc or f"{parts.scheme}:"
 
 
 def slip_of(standing: Standing) -> Slip:

@@ -1,9 +1,9 @@
 """Where an interaction stands: all that is known of it, gathered once, and what the user must do next."""
 
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
-from idp.authn.freshness import by_this_password, merge, recent, usable
+from idp.authn.freshness import SENSITIVE_LIFE, STEP_UP_LIFE, by_this_password, merge, recent, usable
 from idp.authn.methods import authenticators
 from idp.authn.policy import Outlook, Requirement, outlook, required
 from idp.base.jose import InvalidToken, Kind, verify
@@ -22,6 +22,14 @@ from idp.store.users import find_user
 from idp.web.provider import Provider
 
 ID_TOKEN_HINT = Kind(typ=frozenset({"jwt"}), required=frozenset({"iss", "sub", "aud"}), expired=True)
+
+SENSITIVE = frozenset({"/account/delete"})
+"""The pages of ours behind which something is done that nobody can undo."""
+
+
+def proof_life(target: str) -> timedelta:
+    """How long a proof counts as fresh for the page of ours at this address."""
+    return SENSITIVE_LIFE if target.partition("?")[0] in SENSITIVE else STEP_UP_LIFE
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,13 +90,13 @@ async def stand(
     if user is not None and user.disabled_at is not None:
         user = None
     asked_at = interaction.created_at if interaction else now
-    owned = await authenticators(conn, user) if user else ()
+    owned = await authenticators(conn, user, off=provider.tools.off) if user else ()
     account = required(requested=None, client_min=None, authenticators=owned)
     shown = session.evidence if session and user and session.sub == user.sub else ()
     if request is not None:
         shown = usable(shown, asked_at=asked_at, login="login" in request.prompt, max_age=request.max_age)
     elif interaction is not None and interaction.fresh:
-        shown = recent(shown, account=account.acr, now=asked_at)
+        shown = recent(shown, account=account.acr, now=asked_at, life=proof_life(interaction.return_to))
     begun = by_this_password(interaction.evidence, user.password_changed_at) if interaction and user else ()
     evidence = merge(shown, begun)
     wanted = required(

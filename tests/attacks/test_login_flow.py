@@ -198,13 +198,34 @@ async def test_A_32_an_older_session_is_raised_and_tells_the_truth(rig: Rig) -> 
     assert (told["acr"], told["amr"], told["auth_time"]) == ("mfa", ["pwd", "otp", "mfa"], rig.clock().timestamp())
 
 
-READABLE = ("/account", "/account/confirm", "/account/sign-out", "/account/sessions*")
+READABLE = (
+    "/account",
+    "/account/confirm",
+    "/account/sign-out",
+    "/account/sessions*",
+    "/account/email/send-again",
+    "/account/profile",
+    "/account/apps*",
+    "/account/activity",
+)
 """What changes nothing that one signs in with: it may be seen and done in an old session too."""
+
+
+PLACES = (
+    "/account",
+    "/account/authenticators",
+    "/account/recovery-codes",
+    "/account/sessions",
+    "/account/profile",
+    "/account/apps",
+    "/account/activity",
+    "/account/data",
+)
 
 
 def changing_routes() -> list[tuple[str, str]]:
     """The routes that change what protects an account, or show what has to be secret."""
-    shown = {("GET", "/account/authenticators"), ("GET", "/account/recovery-codes")}
+    shown = {("GET", "/account/authenticators"), ("GET", "/account/recovery-codes"), ("GET", "/account/data")}
     found = [one for one in every_route("/account*") if one not in shown]
     return [one for one in found if not any(fnmatch(one[1], pattern) for pattern in READABLE)]
 
@@ -245,7 +266,7 @@ async def test_A_33_a_session_of_a_password_alone_changes_nothing(rig: Rig) -> N
     await strong.submit(username="alice", password=PASSWORD)
     await strong.add_totp(rig)
     await refused_all(rig, weak, await only(rig, "id", "totp_credentials"))
-    for path in ("/account", "/account/authenticators", "/account/recovery-codes", "/account/sessions"):
+    for path in PLACES:
         assert (await weak.get(path)).url.path == "/login", path
 
 
@@ -496,7 +517,7 @@ async def test_7_4_2_an_account_that_is_removed_takes_all_with_it(rig: Rig) -> N
 async def test_7_4_4_signing_out_is_in_plain_sight(rig: Rig) -> None:
     """On every page of the account (ASVS 7.4.4)."""
     browser, _ = await enrolled(rig)
-    for path in ("/account", "/account/authenticators", "/account/recovery-codes", "/account/sessions"):
+    for path in PLACES:
         page = await browser.get(path)
         assert 'id="sign-out"' in page.text, path
     assert (await browser.post("/account/sign-out", {})).url.path == "/signed-out"

@@ -14,6 +14,7 @@ from idp.base.seal import (
     MasterKeyMalformed,
     MasterKeyMissing,
     SealBroken,
+    keyed_digest,
     load_or_create,
     seal,
     unseal,
@@ -147,3 +148,15 @@ async def test_eight_processes_at_once_get_one_key(tmp_path: Path) -> None:
     assert len({answer for answer, _ in answers}) == 1
     assert len(answers[0][0].strip()) == 16
     assert [path.name for path in (tmp_path / "keys").iterdir()] == ["master.key"]
+
+
+def test_a_keyed_digest_is_the_same_for_the_same_text_context_and_key_alone() -> None:
+    digests = {
+        keyed_digest(master, text, context=context)
+        for master in (MASTER, MasterKey(b"k" * 32))
+        for text in ("123456", "123457", "\ud800")
+        for context in ("one", "another")
+    }
+    assert len(digests) == 12
+    assert keyed_digest(MASTER, "123456", context="one") in digests
+    assert {len(digest) for digest in digests} == {32}

@@ -15,10 +15,15 @@ from typing import Any, cast
 
 from aiosmtpd.smtp import SMTP, AuthResult, Envelope, LoginPassword, Session
 
+from idp.base.entropy import system_entropy
+from idp.base.seal import MasterKey
 from idp.model.message import Message
+from idp.store.database import Connection
+from idp.store.outbox import create_message
 from tests.doubles import START
 
 ACCOUNT = ("relay", "s3cret@:/")
+MASTER = MasterKey(b"m" * 32)
 
 
 def message(**changes: Any) -> Message:
@@ -34,6 +39,11 @@ def message(**changes: Any) -> Message:
         "not_after": START.replace(hour=23),
     }
     return Message(**{**usual, **changes})
+
+
+async def keep(conn: Connection, one: Message) -> None:
+    """Put a message into the outbox, sealed under MASTER."""
+    await create_message(conn, one, MASTER, entropy=system_entropy)
 
 
 @dataclass

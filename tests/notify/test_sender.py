@@ -16,9 +16,9 @@ from idp.notify.sender import AT_ONCE, Sender, sending, wait_after
 from idp.store.database import Pool, Unavailable, open_pool, transaction
 from idp.store.embedded import EmbeddedPostgres
 from idp.store.migrations import migrate
-from idp.store.outbox import create_message
 from tests.doubles import START, FrozenClock
-from tests.notify.gateways import Mailbox, Service, eventually, mail_server, message, service
+from tests.notify.gateways import MASTER, Mailbox, Service, eventually, mail_server, message, service
+from tests.notify.gateways import keep as keep_one
 
 FROM = ("Bank", "no-reply@id.example")
 
@@ -33,7 +33,7 @@ def _quiet(caplog: pytest.LogCaptureFixture) -> Iterator[None]:
 async def keep(pool: Pool, *messages: Message) -> None:
     async with transaction(pool) as conn:
         for one in messages:
-            await create_message(conn, one)
+            await keep_one(conn, one)
 
 
 async def state(pool: Pool, message_id: str = "m1") -> tuple[datetime | None, datetime | None, str | None]:
@@ -58,7 +58,7 @@ class Taken:
 
 
 def sender(pool: Pool, gateway: Gateway, clock: FrozenClock, seconds: float = 5.0) -> Sender:
-    return Sender(pool, "mail", gateway, clock, send_seconds=seconds)
+    return Sender(pool, "mail", gateway, clock, MASTER, send_seconds=seconds)
 
 
 async def test_what_is_due_is_sent_once(pool: Pool, clock: FrozenClock) -> None:
@@ -125,12 +125,30 @@ async def test_F15_a_gateway_that_hangs_is_left_and_holds_up_no_other_channel(po
         mail = sender(pool, mail_gateway(f"smtp://127.0.0.1:{mailbox.port}", *FROM), clock, seconds=1.0)
         gateway = Taken()
         hanging = asyncio.create_task(mail.send_due())
-        assert await Sender(pool, "sms", gateway, clock).send_due() == 1
+        assert await Sender(pool, "sms", gateway, clock, MASTER).send_due() == 1
         assert not hanging.done()
         assert len(gateway.messages) == 1
         assert await hanging == AT_ONCE
     assert mailbox.mails == []
     assert await state(pool, "m0") == (None, None, "no answer in time")
+
+
+@pytest.mark.parametrize("status", [500, 429, 200])
+async def test_F15_a_text_message_is_handed_over_once_whatever_comes_of_it(
+    pool: Pool, clock: FrozenClock, status: int
+) -> None:
+    """Refused, or taken by a gateway that does not say so in time: it may have gone out."""
+    await keep(pool, message(channel="sms", recipient="+447700900123", not_after=START + timedelta(days=1)))
+    async with service(Service(status=status, seconds=30 if status == 200 else 0)) as one:
+        gateway = mail_gateway(f"json://127.0.0.1:{one.port}/", *FROM)
+        texting = Sender(pool, "sms", gateway, clock, MASTER, send_seconds=0.5 if status == 200 else 5)
+        assert await texting.send_due() == 1
+        clock.advance(timedelta(hours=2))
+        assert await texting.send_due() == 0
+        one.hang_up()
+    assert len(one.got) == 1
+    sent, given_up, _ = await state(pool)
+    assert (sent, given_up) == (None, START)
 
 
 async def test_a_refusal_for_good_is_the_end(pool: Pool, clock: FrozenClock) -> None:
@@ -174,7 +192,7 @@ async def test_A_75_the_log_names_no_person_and_no_text(
 @contextlib.asynccontextmanager
 async def at_work(database: str, pool: Pool, gateway: Gateway, clock: FrozenClock) -> AsyncIterator[None]:
     # An hour between two looks: what is sent in a test is sent because the sender was told.
-    async with sending(pool, database, {"mail": gateway}, clock=clock, poll_seconds=3600):
+    async with sending(pool, database, {"mail": gateway}, clock=clock, master_key=MASTER, poll_seconds=3600):
         yield
 
 

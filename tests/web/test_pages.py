@@ -13,6 +13,7 @@ from idp.web.pages import (
     STATIC,
     WORDS,
     AccountPage,
+    AddPhonePage,
     AddTotpPage,
     AnotherWayPage,
     AuthenticatorsPage,
@@ -28,6 +29,7 @@ from idp.web.pages import (
     RecoveryPage,
     RegisterPage,
     RemovePage,
+    SentCodePage,
     SessionsPage,
     SignInPage,
     SignOutPage,
@@ -127,7 +129,7 @@ def test_every_icon_that_a_page_names_is_drawn() -> None:
 
 
 def test_every_page_is_listed() -> None:
-    assert len(PAGES) == len({kind.template for kind in PAGES}) == 24
+    assert len(PAGES) == len({kind.template for kind in PAGES}) == 38
 
 
 def test_the_stylesheet_and_the_first_page_are_light() -> None:
@@ -238,6 +240,8 @@ class TestHooks:
             (RegisterPage.sample(), ["username", "password", "email", "phone"]),
             (AddTotpPage.sample(), ["code", "name"]),
             (RecoveryPage.sample(), ["code"]),
+            (SentCodePage.sample(), ["code"]),
+            (AddPhonePage.sample(), ["phone"]),
             (PasswordPage.sample(), ["username", "current_password", "password", "end_others"]),
             (FormPostPage.sample(), ["code", "state"]),
         ],
@@ -267,6 +271,8 @@ class TestHooks:
                 TotpPage.sample(),
                 WebAuthnPage.sample(),
                 RecoveryPage.sample(),
+                SentCodePage.sample(),
+                AddPhonePage("/", "+447700900123"),
                 ConsentPage.sample(),
             )
         }
@@ -275,6 +281,8 @@ class TestHooks:
             "TotpPage": ["totp"],
             "WebAuthnPage": ["webauthn"],
             "RecoveryPage": ["recovery"],
+            "SentCodePage": ["sms"],
+            "AddPhonePage": ["sms"],
             "ConsentPage": [],
         }
 
@@ -315,12 +323,15 @@ class TestHooks:
     @pytest.mark.parametrize(
         ("page", "ids"),
         [
-            (AuthenticatorsPage.sample(), ["sign-out", "add-passkey", "add-totp"]),
+            (AuthenticatorsPage.sample(), ["sign-out", "add-passkey", "add-totp", "add-phone"]),
             (AccountPage.sample(), ["sign-out"]),
             (SignOutPage.sample(), ["sign-out"]),
             (TotpPage.sample(), ["use-another-way"]),
             (WebAuthnPage.sample(), ["use-passkey", "use-another-way", "why"]),
             (RecoveryPage.sample(), ["use-another-way"]),
+            (SentCodePage.sample(), ["resend-code", "use-another-way"]),
+            (AddPhonePage.sample(), ["add-passkey", "add-totp"]),
+            (AddPhonePage("/", "+447700900123"), ["resend-code"]),
             (RecoveryCodesPage.sample(), ["renew-recovery-codes"]),
             (NewCodesPage.sample(), ["recovery-codes"]),
             (SessionsPage.sample(), ["end-others"]),

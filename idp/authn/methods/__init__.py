@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from idp.authn import throttle
-from idp.authn.methods import password, recovery, totp, webauthn
+from idp.authn.methods import email, password, recovery, sms, totp, webauthn
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal, RelyingParty, Tools
 from idp.authn.throttle import Consequence, Guessing
 from idp.base.digest import Busy
@@ -28,7 +28,14 @@ __all__ = [
     "prove",
 ]
 
-METHODS: tuple[Method, ...] = (password.METHOD, totp.METHOD, webauthn.METHOD, recovery.METHOD)
+METHODS: tuple[Method, ...] = (
+    password.METHOD,
+    totp.METHOD,
+    webauthn.METHOD,
+    sms.METHOD,
+    email.METHOD,
+    recovery.METHOD,
+)
 
 
 def find_method(name: str) -> Method | None:
@@ -36,9 +43,14 @@ def find_method(name: str) -> Method | None:
     return next((method for method in METHODS if method.name == name), None)
 
 
-async def authenticators(conn: Connection, user: User) -> tuple[Authenticator, ...]:
-    """Everything with which the user can sign in, in the order of METHODS; what was guessed at too often is locked."""
-    owned = [(method, await method.authenticators(conn, user)) for method in METHODS]
+async def authenticators(
+    conn: Connection, user: User, *, off: frozenset[str] = frozenset()
+) -> tuple[Authenticator, ...]:
+    """Everything with which the user can sign in, in the order of METHODS; what was guessed at too often is locked.
+
+    Methods that are ``off`` are left out: they neither serve nor are asked for.
+    """
+    owned = [(method, await method.authenticators(conn, user)) for method in METHODS if method.name not in off]
     misses = await find_misses(conn, user.sub)
     return tuple(
         replace(one, locked=True) if _is_off(method, len(found), misses.get(method.name, 0)) else one
@@ -58,7 +70,7 @@ async def prove(name: str, attempt: Attempt) -> Proved | Refusal:
     when it could not be judged, and then it does not count; and Unavailable, which leaves it counted.
     """
     method = find_method(name)
-    if method is None:
+    if method is None or name in attempt.tools.off:
         return Refusal("method_unknown")
     if method.guessing is None or not attempt.tools.limited:
         return await method.check(attempt)

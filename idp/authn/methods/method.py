@@ -34,13 +34,18 @@ class RelyingParty:
 
 @dataclass(frozen=True, slots=True)
 class Tools:
-    """What the methods work with beside the database; ``limited`` is whether guesses are held to limits."""
+    """What the methods work with beside the database.
+
+    ``limited`` is whether guesses and sendings are held to limits; ``off`` are the methods that this installation does
+    not offer.
+    """
 
     hasher: PasswordHasher
     master_key: MasterKey
     entropy: Entropy
     relying_party: RelyingParty
     limited: bool = True
+    off: frozenset[str] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +54,9 @@ class Attempt:
 
     ``subject`` is what misses are counted under: the account's ``sub``, or a stand-in for the name that was typed.
     ``user`` is who they claim to be, or None for an unknown name or none given. ``challenge`` was issued to this
-    browser, is fresh, and has been taken: no other attempt will have it. ``transaction`` opens one; methods keep
-    theirs short, and hold none while a password is hashed.
+    browser, is fresh, and has been taken: no other attempt will have it. ``flow`` names the interaction, to which a
+    code that was sent belongs. ``transaction`` opens one; methods keep theirs short, and hold none while a password is
+    hashed.
     """
 
     transaction: Transactions
@@ -61,6 +67,7 @@ class Attempt:
     challenge: bytes | None
     tools: Tools
     now: datetime
+    flow: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +96,8 @@ class Method:
     ``guessing`` is how it can be guessed at, None where it cannot; ``wrong`` is the cause given for a wrong guess, and
     for one that a limit holds back. ``rename`` and ``remove`` change one credential of a user's, where there can be
     several, and answer whether it was theirs. A ``backup`` stands in for an authenticator that was lost, and asks for
-    nothing.
+    nothing. ``recipient`` is where a code of this method is sent to, None where the user has no such place; methods
+    without it send nothing.
     """
 
     name: str
@@ -103,3 +111,4 @@ class Method:
     backup: bool = False
     rename: Callable[[Connection, str, str, str], Awaitable[bool]] | None = None
     remove: Callable[[Connection, str, str], Awaitable[bool]] | None = None
+    recipient: Callable[[User], str | None] | None = None

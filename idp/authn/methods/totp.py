@@ -57,7 +57,7 @@ async def check(attempt: Attempt) -> Proved | Refusal:
     A code of a later step is refused (G7: a clock that runs ahead is the user's to mend), and so is the step before
     one that was used (RFC 6238 §5.2: a code is accepted once).
     """
-    user, code = attempt.user, _digits(attempt.form.get("code", ""))
+    user, code = attempt.user, six_digits(attempt.form.get("code", ""))
     if user is None or code is None:
         return Refusal("code_wrong")
     matched = False
@@ -98,7 +98,7 @@ async def confirm(
     pending = await totp_credentials.find_pending(conn, sub, begun_after=begun_after)
     if pending is None or pending.id != id_:
         return Refusal("form_expired")
-    digits = _digits(code)
+    digits = six_digits(code)
     step = None if digits is None else _matching_step(pending, digits, tools, now)
     if step is None:
         return Refusal("code_wrong")
@@ -145,7 +145,7 @@ def _first(steps: Iterable[int]) -> int | None:
     return next(iter(steps), None)
 
 
-def _digits(code: str) -> str | None:
+def six_digits(code: str) -> str | None:
     """The six digits typed, without the spaces and dashes that people and apps put in; None for anything else."""
     bare = code[:32].replace(" ", "").replace("\u00a0", "").replace("-", "")
     return bare if len(bare) == 6 and bare.isascii() and bare.isdigit() else None

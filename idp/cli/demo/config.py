@@ -2,13 +2,15 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 
 
 @dataclass(frozen=True, slots=True)
 class Config:
     """The provider's issuer URL, the credentials of this client there, and the port to listen on.
 
-    ``database_url`` is the provider's own database, for the inbox of a developer; no application in earnest has it.
+    ``database_url`` is the provider's own database and ``keys_dir`` where its master key lies (unless it is given as
+    ``master_key``), for the inbox of a developer; no application in earnest has any of them.
     """
 
     issuer: str
@@ -16,6 +18,8 @@ class Config:
     client_secret: str = field(repr=False)
     port: int = 8001
     database_url: str = field(default="", repr=False)
+    keys_dir: Path = Path()
+    master_key: str | None = field(default=None, repr=False)
 
     @property
     def home(self) -> str:
@@ -36,4 +40,5 @@ def from_environment(environ: Mapping[str, str]) -> Config:
         raise LookupError(f"set {', '.join(missing)}")
     issuer, client_id, client_secret = (environ[name] for name in names)
     port, database_url = int(environ.get("DEMO_PORT") or "8001"), environ.get("DEMO_DATABASE_URL", "")
-    return Config(issuer, client_id, client_secret, port, database_url)
+    keys_dir, master_key = Path(environ.get("DEMO_KEYS_DIR", "")), environ.get("DEMO_MASTER_KEY")
+    return Config(issuer, client_id, client_secret, port, database_url, keys_dir, master_key)

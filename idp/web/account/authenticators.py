@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.accounts import credential_name
-from idp.authn.methods import Method, find_method
+from idp.authn.methods import Method, find_method, sms
 from idp.model.credential import Authenticator as Enrolled
 from idp.oauth.errors import PageError
 from idp.store import recovery_codes, totp_credentials, webauthn_credentials
@@ -62,8 +62,17 @@ async def ways(request: Request) -> Response:
         codes=left(codes) if codes or owner.second_factors else None,
         care=NO_CODES if owner.second_factors and codes is None else None,
         others=max(others, 0),
+        phone=_phone(owner),
+        phone_offered="sms" not in provider_of(request).tools.off,
     )
     return page(request, content)
+
+
+def _phone(owner: Owner) -> Authenticator | None:
+    number = sms.recipient(owner.user)
+    if number is None or not any(one.method == "sms" for one in owner.enrolled):
+        return None
+    return Authenticator(sms.CREDENTIAL, number, "phone", ("Codes by text message",))
 
 
 def _last(used: datetime | None) -> str:

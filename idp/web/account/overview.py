@@ -9,7 +9,12 @@ from idp.authn.assurance import assess
 from idp.model.credential import Authenticator, RecoveryCodes
 from idp.store.database import transaction
 from idp.store.recovery_codes import find_codes
+from idp.web.account.activity import ACTIVITY
+from idp.web.account.apps import APPS, apps_of
+from idp.web.account.data import DATA
+from idp.web.account.email import EMAIL, waiting_address
 from idp.web.account.owner import WAYS, Owner, find_owner, to_login
+from idp.web.account.profile import PROFILE
 from idp.web.account.recovery_codes import CODES, left
 from idp.web.account.sessions import DEVICES, sessions_of
 from idp.web.answers import page
@@ -28,15 +33,30 @@ async def overview(request: Request) -> Response:
             return await to_login(request, conn)
         codes = await find_codes(conn, owner.user.sub)
         devices = len(await sessions_of(request, conn, owner))
+        waiting = await waiting_address(request, conn, owner)
+        apps = len(await apps_of(request, conn, owner))
     ways = _counted(owner.second_factors)
     places = (
         Place(WAYS, "passkey", "Ways to sign in", ways or "Password alone"),
         Place(CODES, "codes", "Recovery codes", left(codes)),
         Place(DEVICES, "laptop", "Devices", f"Signed in on {devices} devices" if devices > 1 else "Only this one"),
+        Place(EMAIL, "mail", "E-mail", (owner.user.email if owner.user.email_verified else None) or "None confirmed"),
         Place("/account/password", "password", "Password", _changed(owner.user.password_changed_at)),
+        Place(APPS, "apps", "Connected apps", f"{apps or 'No'} {'app' if apps == 1 else 'apps'} can use your account"),
+        Place(PROFILE, "user", "Profile", str(owner.user.profile.get("name", "Name, language, time zone"))),
+        Place(ACTIVITY, "clock", "Activity", "What happened in the last 90 days"),
+        Place(DATA, "data", "Your data", "Download it, or delete your account"),
     )
     protection, care = _protection(owner, ways, codes, moment(request)), _care(owner, codes)
-    return page(request, AccountPage(Person(owner.user.username), owner.user.email, protection, places, care))
+    content = AccountPage(
+        Person(owner.user.username),
+        owner.user.email,
+        protection,
+        places,
+        care,
+        waiting=waiting.shown if waiting else None,
+    )
+    return page(request, content)
 
 
 def _protection(owner: Owner, ways: str, codes: RecoveryCodes | None, now: datetime) -> Protection:

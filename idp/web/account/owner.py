@@ -1,13 +1,13 @@
 """Whose account it is, and whether they may change what protects it now."""
 
 from dataclasses import dataclass, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from urllib.parse import quote
 
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.authn.freshness import recent
+from idp.authn.freshness import STEP_UP_LIFE, recent
 from idp.authn.methods import authenticators
 from idp.authn.policy import is_backup, outlook, required
 from idp.base.uri import local_path
@@ -17,7 +17,7 @@ from idp.model.session import Session
 from idp.model.user import User
 from idp.store.database import Connection, transaction
 from idp.store.interactions import find_interaction
-from idp.store.users import get_user
+from idp.store.users import find_user
 from idp.web import cookies
 from idp.web.answers import allow_form_target, page, see_other
 from idp.web.flow import begin, bind, current_session, raise_session
@@ -25,7 +25,7 @@ from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import ConfirmPage, Person
 from idp.web.provider import moment, provider_of
-from idp.web.standing import load_request
+from idp.web.standing import load_request, proof_life
 from idp.web.trail import note
 
 WAYS = "/account/authenticators"
@@ -51,10 +51,10 @@ class Owner:
             return rest
         return replace(rest, enrolled=tuple(one for one in rest.enrolled if not is_backup(one)))
 
-    def may_change(self, now: datetime) -> bool:
-        """Whether a second factor, or the password where there is none, was shown in the last 20 minutes (A-33)."""
+    def may_change(self, now: datetime, life: timedelta = STEP_UP_LIFE) -> bool:
+        """Whether a second factor, or the password where there is none, was shown so short a time ago (A-33)."""
         account = required(requested=None, client_min=None, authenticators=self.enrolled)
-        shown = recent(self.session.evidence, account=account.acr, now=now)
+        shown = recent(self.session.evidence, account=account.acr, now=now, life=life)
         return outlook(account, shown, self.enrolled, now).met
 
 
@@ -63,8 +63,11 @@ async def find_owner(request: Request, conn: Connection) -> Owner | None:
     session = await current_session(request, conn)
     if session is None:
         return None
-    user = await get_user(conn, session.sub)
-    owner = Owner(session, user, await authenticators(conn, user))
+    user = await find_user(conn, session.sub)
+    if user is None:
+        # It was deleted in this very moment, and the session with it.
+        return None
+    owner = Owner(session, user, await authenticators(conn, user, off=provider_of(request).tools.off))
     account = required(requested=None, client_min=None, authenticators=owner.enrolled)
     # A session from before a second factor was added shows too little of the account's owner.
     met = outlook(account, session.evidence, owner.enrolled, moment(request)).met
@@ -84,12 +87,13 @@ async def find_changer(request: Request, conn: Connection) -> Owner | Response:
     owner = await find_owner(request, conn)
     if owner is None:
         return await to_login(request, conn)
-    if owner.may_change(moment(request)):
+    life = proof_life(request.url.path)
+    if owner.may_change(moment(request), life):
         return owner
     if request.method == "GET":
         return await to_login(request, conn, fresh=True)
     action = f"/account/confirm?return_to={quote(request.url.path)}"
-    return page(request, ConfirmPage(action, Person(owner.user.username)), status=403)
+    return page(request, ConfirmPage(action, Person(owner.user.username), life // timedelta(minutes=1)), status=403)
 
 
 async def confirm(request: Request) -> Response:

@@ -9,6 +9,7 @@ from idp.authn.accounts import PASSWORD_SHORTEST, PASSWORD_SHORTEST_ALONE, passw
 from idp.authn.methods import Attempt, Consequence, Refusal, prove
 from idp.model.assurance import Evidence
 from idp.store.database import Connection, transaction
+from idp.store.mail_links import revoke_links
 from idp.store.users import lock, update_password
 from idp.web.account.owner import WAYS, Owner, find_changer, go_on_with
 from idp.web.account.sessions import sign_out_elsewhere
@@ -95,6 +96,7 @@ async def _note_refusal(request: Request, owner: Owner, refused: Refusal) -> Non
 async def _keep(request: Request, conn: Connection, owner: Owner, password_hash: str, *, end_others: bool) -> Response:
     user, now = owner.user, moment(request)
     await update_password(conn, user.sub, password_hash, now)
+    await revoke_links(conn, user.sub, "reset_password")
     await note(request, conn, "password_changed", sub=user.sub, session_id=owner.session.id)
     await notify_user(request, conn, user, "password_changed")
     if end_others:

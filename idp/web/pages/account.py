@@ -19,7 +19,10 @@ _FEW = "2 recovery codes are left. Make new ones before you need one."
 
 @dataclass(frozen=True, slots=True)
 class AccountPage:
-    """The account at a glance, which on a phone is also its menu; ``care`` is what its owner should see to."""
+    """The account at a glance, which on a phone is also its menu; ``care`` is what its owner should see to.
+
+    ``waiting`` is an address that is not confirmed yet.
+    """
 
     template: ClassVar[str] = "account/overview.html"
     person: Person
@@ -27,6 +30,7 @@ class AccountPage:
     protection: Protection
     places: tuple[Place, ...]
     care: str | None = None
+    waiting: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -41,6 +45,10 @@ class AccountPage:
             Place("/account/recovery-codes", "codes", "Recovery codes", "2 of 10 left"),
             Place("/account/sessions", "laptop", "Devices", "Signed in on 3 devices"),
             Place("/account/password", "password", "Password", "Changed on 3 March"),
+            Place("/account/apps", "apps", "Connected apps", "2 apps can use your account"),
+            Place("/account/profile", "user", "Profile", "Alice Example"),
+            Place("/account/activity", "clock", "Activity", "What happened in the last 90 days"),
+            Place("/account/data", "data", "Your data", "Download it, or delete your account"),
         )
         protection = Protection("Two independent steps protect your account", facts)
         return cls(Person("alice"), "alice@mail.example", protection, places, _FEW)
@@ -51,7 +59,8 @@ class AuthenticatorsPage:
     """All ways to sign in, to add, rename and remove them; without ``password_facts`` there is no password.
 
     ``codes`` says what recovery codes there are, ``care`` what is missing, ``others`` how many other browsers are
-    signed in, which a change of these ways is a reason to end (ASVS 7.4.3).
+    signed in, which a change of these ways is a reason to end (ASVS 7.4.3). A ``phone`` is there and can be added only
+    where text messages are ``phone_offered``.
     """
 
     template: ClassVar[str] = "account/authenticators.html"
@@ -63,6 +72,8 @@ class AuthenticatorsPage:
     codes: str | None = None
     care: str | None = None
     others: int = 0
+    phone: Authenticator | None = None
+    phone_offered: bool = False
 
     @classmethod
     def sample(cls) -> Self:
@@ -74,7 +85,9 @@ class AuthenticatorsPage:
         )
         totps = (Authenticator("t1", "Authenticator app", "totp", ("Added 3 March", "last used on 12 November")),)
         notice, password = "Passkey “Phone” is added.", ("Changed on 3 March",)
-        return cls(Person("alice"), passkeys, totps, notice, password, "7 of 10 left", others=2)
+        phone = Authenticator("phone", "+44 7700 900123", "phone", ("Codes by text message",))
+        codes = "7 of 10 left"
+        return cls(Person("alice"), passkeys, totps, notice, password, codes, others=2, phone=phone, phone_offered=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +136,27 @@ class AddPasskeyPage:
 
 
 @dataclass(frozen=True, slots=True)
+class AddPhonePage:
+    """A number for codes by text message: to type, with a word about stronger ways; then ``number``, to confirm."""
+
+    template: ClassVar[str] = "account/add_phone.html"
+    action: str
+    number: str | None = None
+    typed: str = ""
+    fault: Fault | None = None
+    other_number_url: str = "/account/authenticators/add-phone?another=1"
+    passkey_url: str = "/account/authenticators/add-passkey"
+    totp_url: str = "/account/authenticators/add-totp"
+    cancel_url: str = "/account/authenticators"
+    slip: Slip | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A number to type."""
+        return cls("/account/authenticators/add-phone")
+
+
+@dataclass(frozen=True, slots=True)
 class RenamePage:
     """Another name for an authenticator; ``kind`` is a word within a sentence."""
 
@@ -163,11 +197,12 @@ class RemovePage:
 
 @dataclass(frozen=True, slots=True)
 class ConfirmPage:
-    """A change that asks for a fresh proof first; the form leads to the step-up."""
+    """An act that asks for a fresh proof first, of so many ``minutes``; the form leads to the step-up."""
 
     template: ClassVar[str] = "account/confirm.html"
     action: str
     person: Person | None = None
+    minutes: int = 20
 
     @classmethod
     def sample(cls) -> Self:
@@ -232,6 +267,23 @@ class SessionsPage:
                 Device("s3", "Unknown browser", "laptop", elsewhere),
             )
         )
+
+
+@dataclass(frozen=True, slots=True)
+class EmailPage:
+    """The address of the account: ``confirmed`` is written to, ``waiting`` was given and is not confirmed yet."""
+
+    template: ClassVar[str] = "account/email.html"
+    person: Person
+    confirmed: str | None
+    waiting: str | None
+    typed: str = ""
+    fault: Fault | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A change under way."""
+        return cls(Person("alice"), "alice@mail.example", "alice@new.example")
 
 
 @dataclass(frozen=True, slots=True)

@@ -122,6 +122,42 @@ class RecoveryPage:
 
 
 @dataclass(frozen=True, slots=True)
+class SentCodePage:
+    """A code by text message or mail: to enter once one was ``sent``, else to ask for at ``send_url``.
+
+    ``method`` is ``sms`` or ``email``, ``where`` so much of the number or address as its owner knows it by.
+    """
+
+    template: ClassVar[str] = "login/sent_code.html"
+    slip: Slip
+    action: str
+    send_url: str
+    person: Person
+    method: str
+    where: str
+    sent: bool = True
+    steps: tuple[int, int] | None = None
+    fault: Fault | None = None
+    other_ways_url: str | None = None
+    not_you_url: str | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """The second of two steps."""
+        return cls(
+            Slip(_BANK, _TWO_STEPS),
+            "/login",
+            "/login/send-code",
+            Person("alice"),
+            "sms",
+            "••• 123",
+            steps=(2, 2),
+            other_ways_url="/login/another-way",
+            not_you_url="/login/other-account",
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class AnotherWayPage:
     """All ways that the account has; those that the request refuses are seen too, and cannot be chosen."""
 
@@ -180,6 +216,7 @@ class ChooserPage:
     slip: Slip
     action: str
     accounts: tuple[Account, ...]
+    forget_url: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -188,7 +225,22 @@ class ChooserPage:
             Account("a1", Person("alice"), "Signed in"),
             Account("a2", Person("alice-work"), "Signed out"),
         )
-        return cls(Slip(_BANK), "/login", accounts)
+        return cls(Slip(_BANK), "/login", accounts, "/login/forget")
+
+
+@dataclass(frozen=True, slots=True)
+class ForgetPage:
+    """The accounts that this browser knows, to forget one of them."""
+
+    template: ClassVar[str] = "login/forget.html"
+    action: str
+    accounts: tuple[Account, ...]
+    back_url: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """One account that is signed out."""
+        return cls("/login/forget", (Account("a2", Person("alice-work"), "Signed out"),), "/login/choose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,6 +261,73 @@ class RegisterPage:
     def sample(cls) -> Self:
         """A refused password."""
         return cls(Slip(_BANK), "/register", "alice", faults=(Fault.of("password_known", "password"),))
+
+
+@dataclass(frozen=True, slots=True)
+class RecoverPage:
+    """To ask for a new password; what is answered does not depend on what is typed."""
+
+    template: ClassVar[str] = "recover.html"
+
+    @classmethod
+    def sample(cls) -> Self:
+        """The empty form."""
+        return cls()
+
+
+@dataclass(frozen=True, slots=True)
+class LinkPage:
+    """What a link that came by mail is for: it counts once ``button`` sends ``secret`` to ``action``."""
+
+    template: ClassVar[str] = "link.html"
+    title: str
+    person: Person
+    text: str
+    action: str
+    secret: str
+    button: str
+
+    @classmethod
+    def sample(cls) -> Self:
+        """An address to confirm."""
+        text = "alice@mail.example was given for this account. Confirm it only if the account is yours."
+        title, button = "Confirm your e-mail address", "Confirm address"
+        return cls(title, Person("alice"), text, "/confirm-email", "SplxlOBeZQQYbYS6WxSbIA", button)
+
+
+@dataclass(frozen=True, slots=True)
+class NewPasswordPage:
+    """A new password in place of one that was forgotten; ``minimum`` is the length of the shortest."""
+
+    template: ClassVar[str] = "new_password.html"
+    person: Person
+    action: str
+    minimum: int
+    fault: Fault | None = None
+
+    @classmethod
+    def sample(cls) -> Self:
+        """For an account with a second factor."""
+        return cls(Person("alice"), "/recover/new-password", 8)
+
+
+@dataclass(frozen=True, slots=True)
+class DonePage:
+    """The end of a small flow: what was done, what else may help, and where to go on, a label and an address."""
+
+    template: ClassVar[str] = "done.html"
+    title: str
+    text: str
+    advice: str | None
+    onward: tuple[str, str]
+    icon: str = "done"
+
+    @classmethod
+    def sample(cls) -> Self:
+        """A mail under way."""
+        text = "A link is on its way to alice@mail.example. Open it within 24 hours."
+        advice = "Nothing there after a few minutes? Look among the unwanted mail."
+        return cls("Look into your mailbox", text, advice, ("Your account", "/account"), "mail")
 
 
 @dataclass(frozen=True, slots=True)

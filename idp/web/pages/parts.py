@@ -160,6 +160,29 @@ class Device:
 
 
 @dataclass(frozen=True, slots=True)
+class App:
+    """An app that can use the account: where it is and since when, and what it may do.
+
+    ``away`` is whether it may act while its user is away.
+    """
+
+    id: str
+    name: str
+    facts: tuple[str, ...]
+    may: tuple[str, ...]
+    away: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Act:
+    """One thing that happened to the account, with when, where and with what."""
+
+    icon: str
+    title: str
+    facts: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Authenticator:
     """An enrolled authenticator as its owner knows it; the facts are shown side by side."""
 

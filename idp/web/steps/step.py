@@ -14,17 +14,39 @@ from idp.web.pages import Fault, Page
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """A visit at a step: what was wrong with the ``form`` submitted last, and what was ``used`` to get so far."""
+    """A visit at a step: what was wrong with the ``form`` submitted last, and what was ``used`` to get so far.
+
+    ``path`` is where the forms of the step go: to the sign-in, or to another flow that asks for a proof.
+    """
 
     visit: Visit
     fault: Fault | None
     form: Mapping[str, str] = field(repr=False)
     used: str | None = None
+    path: str = "/login"
 
     @property
     def here(self) -> str:
         """The query that names the interaction."""
         return f"interaction={self.visit.interaction.id}"
+
+    def action(self, method: str) -> str:
+        """Where a proof by this method goes."""
+        return f"{self.path}?{self.here}&method={method}"
+
+    def send_url(self, method: str) -> str:
+        """Where a code of this method is asked for."""
+        return f"{self.path}/send-code?{self.here}&method={method}"
+
+    @property
+    def other_ways_url(self) -> str:
+        """The page of all ways."""
+        return f"{self.path}/another-way?{self.here}"
+
+    @property
+    def not_you_url(self) -> str | None:
+        """Where somebody else starts over; nobody does where a link has said whose account it is."""
+        return f"/login/other-account?{self.here}" if self.path == "/login" else None
 
 
 Draw: TypeAlias = Callable[[Request, Connection, Stage], Awaitable[Page]]

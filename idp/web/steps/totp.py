@@ -10,15 +10,15 @@ from idp.web.steps.step import Stage, Step
 
 async def draw(_request: Request, _conn: Connection, stage: Stage) -> TotpPage:
     """The page; what was typed is not kept, for it works no more."""
-    visit, here = stage.visit, stage.here
+    visit = stage.visit
     return TotpPage(
         slip_of(visit.standing),
-        f"/login?{here}&method=totp",
+        stage.action("totp"),
         Person(needed(visit.standing.user).username),
         (2, 2) if visit.interaction.evidence else None,
         stage.fault,
-        f"/login/another-way?{here}",
-        f"/login/other-account?{here}",
+        stage.other_ways_url,
+        stage.not_you_url,
     )
 
 

@@ -22,12 +22,12 @@ async def draw(request: Request, conn: Connection, stage: Stage) -> WebAuthnPage
     options = request_options(await list_of(conn, user.sub), challenge, provider_of(request).tools.relying_party)
     return WebAuthnPage(
         slip_of(standing),
-        f"/login?{here}&method=webauthn",
+        stage.action("webauthn"),
         Person(user.username),
         json.dumps(options),
         fault=stage.fault,
-        other_ways_url=f"/login/another-way?{here}",
-        not_you_url=f"/login/other-account?{here}",
+        other_ways_url=stage.other_ways_url,
+        not_you_url=stage.not_you_url,
         used=stage.used,
         explain_phishing=standing.requirement.acr in {"phr", "phrh"},
         cancel_url=f"/login/cancel?{here}" if standing.request else None,

@@ -1,0 +1,97 @@
+"""``/account/activity``: what happened to the account, as far as its owner can make use of it."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.model.event import Activity
+from idp.store.audit_events import list_activity
+from idp.store.database import transaction
+from idp.web.account.owner import find_owner, to_login
+from idp.web.answers import page
+from idp.web.notices import browser_of
+from idp.web.pages import Act, ActivityPage
+from idp.web.provider import moment, provider_of
+from idp.web.steps import STEPS
+
+ACTIVITY = "/account/activity"
+SHOWN = timedelta(days=90)
+PER_PAGE = 50
+
+ACTS: Mapping[str, tuple[str, str]] = {
+    "registered": ("user", "Account made"),
+    "user_added": ("user", "Account made by an operator"),
+    "user_disabled": ("shield", "Account shut by an operator"),
+    "user_enabled": ("shield", "Account opened again by an operator"),
+    "user_unlocked": ("shield", "Failed attempts forgotten by an operator"),
+    "sign_in": ("done", "Signed in"),
+    "step_up": ("shield", "Shown again that it is you"),
+    "sign_in_failed": ("alert", "A sign-in failed"),
+    "sign_in_held_back": ("alert", "A sign-in was held back: too many had failed"),
+    "factor_locked": ("alert", "Codes switched off: too many were wrong"),
+    "sign_out": ("laptop", "Signed out"),
+    "session_ended": ("laptop", "A device was signed out"),
+    "sessions_ended": ("laptop", "All other devices were signed out"),
+    "authenticator_added": ("plus", "{kind} added"),
+    "authenticator_removed": ("info", "{kind} removed"),
+    "recovery_codes_renewed": ("codes", "New recovery codes made"),
+    "recovery_codes_removed": ("codes", "Recovery codes removed"),
+    "password_changed": ("password", "Password changed"),
+    "password_change_refused": ("alert", "The password was not changed: the current one was wrong"),
+    "password_change_held_back": ("alert", "The password was not changed: too many attempts"),
+    "password_reset": ("password", "New password chosen through a link by mail"),
+    "recovery_started": ("mail", "A link for a new password was sent by mail"),
+    "recovery_refused": ("alert", "No new password was chosen: the second step was wrong"),
+    "email_link_sent": ("mail", "A link was sent to confirm an e-mail address"),
+    "email_change_requested": ("mail", "Another e-mail address was given"),
+    "email_confirmed": ("mail", "E-mail address confirmed"),
+    "email_released": ("mail", "An address that was not confirmed was removed"),
+    "email_removed": ("mail", "E-mail address removed"),
+    "profile_changed": ("user", "Profile changed"),
+    "consent_given": ("apps", "App allowed"),
+    "consent_denied": ("apps", "App denied"),
+    "consent_withdrawn": ("apps", "App removed"),
+    "authorization_revoked": ("apps", "An app was disconnected"),
+    "data_downloaded": ("data", "Your data was downloaded"),
+}
+"""What each event of the audit trail is to the owner of the account, with its icon; others are not shown."""
+
+
+async def show(request: Request) -> Response:
+    """One page of it, the newest or what is older than the event that the query names."""
+    before, now = _before(request), moment(request)
+    async with transaction(provider_of(request).pool) as conn:
+        owner = await find_owner(request, conn)
+        if owner is None:
+            return await to_login(request, conn)
+        found = await list_activity(
+            conn, owner.user.sub, since=now - SHOWN, events=ACTS, before=before, limit=PER_PAGE + 1
+        )
+    shown = found[:PER_PAGE]
+    older = f"{ACTIVITY}?before={shown[-1].event.id}" if len(found) > PER_PAGE else None
+    return page(request, ActivityPage(tuple(map(_act, shown)), older, newest=before is None))
+
+
+def _before(request: Request) -> int | None:
+    """The place in the trail that the query names; anything else is as if nothing were said."""
+    given = request.query_params.get("before", "")
+    return int(given) if given.isascii() and given.isdigit() and len(given) <= 18 else None
+
+
+def _act(activity: Activity) -> Act:
+    event = activity.event
+    icon, title = ACTS[event.event]
+    step = next((step for step in STEPS if step.method == event.details.get("method")), None)
+    kind = step.kind if step else "way to sign in"
+    to_app = f"Signed in to {activity.app}" if event.event == "sign_in" and activity.app else None
+    facts = (
+        f"{event.at:%-d %B %Y, %H:%M} UTC",
+        None if to_app else activity.app,
+        step.title if step and event.actor == "anonymous" else None,
+        browser_of(activity.user_agent) if activity.user_agent else None,
+        event.address,
+    )
+    title = to_app or title.format(kind=f"{kind[:1].upper()}{kind[1:]}")
+    return Act(icon, title, tuple(fact for fact in facts if fact))

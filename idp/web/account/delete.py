@@ -1,0 +1,71 @@
+"""``/account/delete``: the end of the account, at its owner's wish."""
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.authn.accounts import canonical_username
+from idp.store.database import Connection, transaction
+from idp.store.users import remove
+from idp.web import cookies
+from idp.web.account.apps import apps_of
+from idp.web.account.owner import Owner, find_changer
+from idp.web.account.sessions import sessions_of
+from idp.web.answers import page, see_other
+from idp.web.forms import read_page_form
+from idp.web.notices import notify_user
+from idp.web.pages import DeletePage, DonePage, Fault, Person
+from idp.web.provider import provider_of
+from idp.web.steps import STEPS
+from idp.web.trail import note
+
+
+async def show(request: Request) -> Response:
+    """What goes, and the question; a proof of the last five minutes is asked for first (ASVS 7.5.3)."""
+    async with transaction(provider_of(request).pool) as conn:
+        owner = await find_changer(request, conn)
+        return owner if isinstance(owner, Response) else await _page(request, conn, owner)
+
+
+async def delete(request: Request) -> Response:
+    """Delete the account and everything that hangs on it, once its name was entered; the audit trail stays."""
+    form = await read_page_form(request)
+    async with transaction(provider_of(request).pool) as conn:
+        owner = await find_changer(request, conn)
+        if isinstance(owner, Response):
+            return owner
+        user = owner.user
+        if canonical_username(form.get("confirmation", "")) != canonical_username(user.username):
+            return await _page(request, conn, owner, Fault.of("confirmation_wrong", "confirmation"))
+        if await remove(conn, user.sub):
+            await note(
+                request, conn, "account_deleted", sub=user.sub, session_id=owner.session.id, username=user.username
+            )
+            # What is in the outbox hangs on no account: it is sent all the same.
+            await notify_user(request, conn, user, "account_deleted")
+    response = see_other("/goodbye")
+    for name in ("session", "browser"):
+        # That of the device stays: other accounts may know this browser by it, and this one's part of it is gone.
+        cookies.clear(response, provider_of(request), name)
+    return response
+
+
+async def goodbye(request: Request) -> Response:
+    """The page after that."""
+    text = "Nothing is left of it here but a note that it was deleted, and what happened to it before that."
+    onward = ("Make a new account", "/register")
+    return page(request, DonePage("Your account is deleted", text, "Apps may keep what they have seen.", onward))
+
+
+async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault | None = None) -> Response:
+    devices, apps = len(await sessions_of(request, conn, owner)), len(await apps_of(request, conn, owner))
+    # By kind and not by number: a set of recovery codes is one way, however many there are.
+    ways = ", ".join(step.title.lower() for step in STEPS if any(one.method == step.method for one in owner.enrolled))
+    email = owner.user.email
+    goes = (
+        ("user", f"Your profile, with {email}" if email else "Your profile"),
+        ("passkey", f"Your ways to sign in: {ways}"),
+        ("laptop", f"Your sign-in on {devices} devices" if devices > 1 else "Your sign-in on this device"),
+        *((("apps", f"{apps} connected {'app' if apps == 1 else 'apps'}"),) if apps else ()),
+    )
+    content = DeletePage(Person(owner.user.username), goes, fault)
+    return page(request, content, status=400 if fault else 200)

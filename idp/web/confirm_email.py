@@ -1,0 +1,86 @@
+"""``/confirm-email``: the page behind the link that confirms an address, signed in or not; it signs nobody in."""
+
+from dataclasses import replace
+
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.model.mail_link import MailLink
+from idp.model.user import User
+from idp.store.database import Connection, transaction
+from idp.store.mail_links import consume_link, revoke_links, revoke_links_to
+from idp.store.users import EmailTaken, find_user, release_email, update_proved_email
+from idp.web.answers import page, see_other
+from idp.web.forms import read_page_form
+from idp.web.mail_link import get_opened, gone
+from idp.web.notices import notify_user, write_to
+from idp.web.pages import DonePage, LinkPage, Person
+from idp.web.provider import moment, provider_of
+from idp.web.trail import note
+from idp.web.verification import PATH
+
+ACCOUNT = ("Your account", "/account")
+
+
+async def show(request: Request) -> Response:
+    """Which address is to belong to which account, and a button; looking confirms nothing, whoever looks."""
+    secret = request.query_params.get("link", "")
+    async with transaction(provider_of(request).pool) as conn:
+        link = await get_opened(request, conn, secret, "verify_email")
+        user = await _open_account(request, conn, link)
+    text = f"{link.email} was given for this account. Confirm it only if the account is yours."
+    content = LinkPage("Confirm your e-mail address", Person(user.username), text, PATH, secret, "Confirm address")
+    return page(request, content)
+
+
+async def submit(request: Request) -> Response:
+    """Take the link, and let the address be the account's; whoever merely claimed it has it no more (A-72)."""
+    form = await read_page_form(request)
+    async with transaction(provider_of(request).pool) as conn:
+        found = await get_opened(request, conn, form.get("link", ""), "verify_email")
+        link = await consume_link(conn, found.digest, "verify_email", now=moment(request))
+        if link is None:
+            raise gone(request)
+        user = await _open_account(request, conn, link)
+        try:
+            await update_proved_email(conn, user.sub, link.email, link.email_canonical, moment(request))
+        except EmailTaken:
+            return _taken(request, link)
+        await _settle(request, conn, user, link)
+    return see_other(f"{PATH}/done")
+
+
+async def done(request: Request) -> Response:
+    """What was done."""
+    text = "Mail about your account goes to this address from now on."
+    return page(request, DonePage("Your e-mail address is confirmed", text, None, ACCOUNT))
+
+
+async def _open_account(request: Request, conn: Connection, link: MailLink) -> User:
+    user = await find_user(conn, link.sub)
+    if user is None or user.disabled_at is not None:
+        raise gone(request)
+    return user
+
+
+async def _settle(request: Request, conn: Connection, user: User, link: MailLink) -> None:
+    """What a proof of an address brings with it: for this account, and for those that have claimed it."""
+    now, former = moment(request), user.email if user.email_verified else None
+    await revoke_links_to(conn, link.email_canonical, but=user.sub)
+    for sub in await release_email(conn, link.email_canonical, now, but=user.sub):
+        await note(request, conn, "email_released", actor="system", sub=sub)
+    await note(request, conn, "email_confirmed", sub=user.sub)
+    if former is None or former == link.email:
+        return
+    # A link that went to the former address is in a mailbox that is the account's no more.
+    await revoke_links(conn, user.sub, "reset_password")
+    await write_to(request, conn, former, user, "email_changed", email=link.email)
+    await notify_user(
+        request, conn, replace(user, email=link.email, email_verified=True), "email_changed", email=link.email
+    )
+
+
+def _taken(request: Request, link: MailLink) -> Response:
+    """Said to somebody who has the mailbox, and so need not be told that the address is theirs."""
+    text = f"{link.email} is confirmed for another account already. Sign in with that one, or remove it there first."
+    return page(request, DonePage("This address is in use", text, None, ACCOUNT, icon="alert"), status=409)

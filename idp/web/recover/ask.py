@@ -1,0 +1,98 @@
+"""``/recover``: to ask for a new password. Whatever was typed, the answer is the same (A-49)."""
+
+import logging
+
+from starlette.background import BackgroundTask
+from starlette.requests import Request
+from starlette.responses import Response
+
+from idp.authn.accounts import canonical_login
+from idp.authn.methods import authenticators
+from idp.authn.policy import has_passkey_alone
+from idp.authn.throttle import claim, recovery_limits, subject_of_name
+from idp.base.entropy import token
+from idp.model.attempt import Source
+from idp.store.database import Unavailable, transaction
+from idp.store.mail_links import create_link
+from idp.store.users import find_by_login, find_user
+from idp.web.answers import page, see_other
+from idp.web.forms import read_page_form
+from idp.web.mail_link import RESET_LIFE, address_of_link, new_link
+from idp.web.notices import notify_user
+from idp.web.pages import DonePage, RecoverPage
+from idp.web.provider import moment, provider_of
+from idp.web.source import address_of, network_of
+from idp.web.trail import note, note_refusal
+
+_LOG = logging.getLogger(__name__)
+
+
+async def show(request: Request) -> Response:
+    """The form."""
+    return page(request, RecoverPage())
+
+
+async def submit(request: Request) -> Response:
+    """Write to the owner of the account that was named, if there is one with an address that it has proved.
+
+    Until the answer has gone, the same is done for every name: neither its text nor its time tells who has an account.
+    """
+    form, provider = await read_page_form(request), provider_of(request)
+    canonical = canonical_login(form.get("username", ""))
+    async with transaction(provider.pool) as conn:
+        user = await find_by_login(conn, canonical) if canonical is not None else None
+    granted = await _may_ask(request, user.sub if user else subject_of_name(canonical, provider.tools.master_key))
+    response = see_other("/recover/sent")
+    response.background = BackgroundTask(_answer, request, user.sub if user else None, granted)
+    return response
+
+
+async def sent(request: Request) -> Response:
+    """What everybody is told."""
+    return page(
+        request,
+        DonePage(
+            "Look into your mailbox",
+            "If there is an account with that name and a confirmed e-mail address, a link to choose a new password is "
+            "on its way there. It works for one hour.",
+            "Nothing there after a few minutes? Look among the unwanted mail, or check what you have typed.",
+            ("Back to the sign-in", "/login"),
+            icon="mail",
+        ),
+    )
+
+
+async def _may_ask(request: Request, subject: str) -> bool:
+    provider = provider_of(request)
+    if not provider.tools.limited:
+        return True
+    limits = recovery_limits(subject, Source(network_of(address_of(request))))
+    return (await claim(lambda: transaction(provider.pool), limits, moment(request))).granted
+
+
+async def _answer(request: Request, sub: str | None, granted: bool) -> None:
+    if not granted:
+        await note_refusal(request, "recovery_held_back", error="recovery_throttled")
+    elif sub is not None:
+        try:
+            await _write(request, sub)
+        except Unavailable as error:
+            _LOG.warning("a link for a new password was not sent: %s", error)
+
+
+async def _write(request: Request, sub: str) -> None:
+    """Keep the link and its mail; nothing for an account that is shut, or whose address is a mere claim (A-72)."""
+    provider = provider_of(request)
+    async with transaction(provider.pool) as conn:
+        user = await find_user(conn, sub)
+        address = address_of_link(user) if user else None
+        if user is None or address is None:
+            return
+        await note(request, conn, "recovery_started", actor="anonymous", sub=user.sub)
+        if has_passkey_alone(await authenticators(conn, user, off=provider.tools.off)):
+            await notify_user(request, conn, user, "recovery_by_passkey")
+            return
+        secret = token(provider.entropy)
+        await create_link(conn, new_link(secret, "reset_password", user.sub, address, moment(request)))
+        url = f"{provider.issuer}/recover/password?link={secret}"
+        await notify_user(request, conn, user, "reset_password", life=RESET_LIFE, link=url)

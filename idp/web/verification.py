@@ -1,0 +1,45 @@
+"""Whether an address is really somebody's: asked by a link that is sent there. No answer of ours tells who has it."""
+
+from starlette.requests import Request
+
+from idp.authn.accounts import Email
+from idp.authn.throttle import claim, verification_limits
+from idp.base.entropy import token
+from idp.model.user import User
+from idp.store.database import Connection, transaction
+from idp.store.mail_links import create_link
+from idp.store.users import find_by_proved_email
+from idp.web.mail_link import VERIFY_LIFE, new_link
+from idp.web.notices import write_to
+from idp.web.provider import moment, provider_of
+from idp.web.trail import note, note_refusal
+
+PATH = "/confirm-email"
+
+
+async def may_send(request: Request, address: Email) -> bool:
+    """Whether this address may be written to once more now; counted for it alone, whoever asks."""
+    provider = provider_of(request)
+    if not provider.tools.limited:
+        return True
+    limits = verification_limits(address.canonical, provider.tools.master_key)
+    granted = (await claim(lambda: transaction(provider.pool), limits, moment(request))).granted
+    if not granted:
+        await note_refusal(request, "email_link_held_back", error="email_link_throttled")
+    return granted
+
+
+async def send_link(request: Request, conn: Connection, user: User, address: Email) -> None:
+    """Keep a mail to the address that asks whose it is, or tells its owner that somebody else has claimed it (A-49).
+
+    The link is made in either case: the account that asked looks the same, and so does the time that it takes.
+    """
+    provider, now, secret = provider_of(request), moment(request), token(provider_of(request).entropy)
+    owner = await find_by_proved_email(conn, address.canonical)
+    await create_link(conn, new_link(secret, "verify_email", user.sub, address, now))
+    await note(request, conn, "email_link_sent", sub=user.sub)
+    if owner is not None and owner.sub != user.sub:
+        await write_to(request, conn, owner.email or address.shown, owner, "email_in_use", life=VERIFY_LIFE)
+        return
+    url = f"{provider.issuer}{PATH}?link={secret}"
+    await write_to(request, conn, address.shown, user, "verify_email", life=VERIFY_LIFE, email=address.shown, link=url)

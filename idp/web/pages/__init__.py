@@ -7,6 +7,7 @@ from typing import ClassVar, Protocol, Self
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from idp.web.pages.account import (
+    PLACES,
     AccountPage,
     AddPasskeyPage,
     AddPhonePage,
@@ -158,6 +159,7 @@ class Pages:
         )
         self._environment.globals.update(
             operator=operator,
+            places=PLACES,
             static={path.name: _versioned(path) for path in STATIC.iterdir()}.__getitem__,
             ceremony_words=CEREMONY_WORDS,
             creation_words=CREATION_WORDS,

@@ -17,6 +17,21 @@ _CREATE = (
 _FEW = "2 recovery codes are left. Make new ones before you need one."
 
 
+PLACES = (
+    ("/account", "Overview"),
+    ("/account/profile", "Profile"),
+    ("/account/email", "E-mail"),
+    ("/account/authenticators", "Ways to sign in"),
+    ("/account/password", "Password"),
+    ("/account/recovery-codes", "Recovery codes"),
+    ("/account/sessions", "Devices"),
+    ("/account/apps", "Connected apps"),
+    ("/account/activity", "Activity"),
+    ("/account/data", "Your data"),
+)
+"""The menu of the account: addresses and names, each page naming its own."""
+
+
 @dataclass(frozen=True, slots=True)
 class AccountPage:
     """The account at a glance, which on a phone is also its menu; ``care`` is what its owner should see to.

@@ -56,8 +56,10 @@ class Sender:
         while True:
             self._woken.clear()
             if await self._round() < AT_ONCE:
+                # Not `wait_for`: in Python 3.11 it loses a cancellation that comes together with the waking.
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._woken.wait(), self.poll_seconds)
+                    async with asyncio.timeout(self.poll_seconds):
+                        await self._woken.wait()
 
     async def _round(self) -> int:
         """Send once; no failure ends the loop."""

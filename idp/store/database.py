@@ -163,7 +163,9 @@ async def _payloads(
 ) -> AsyncIterator[str]:
     while True:
         try:
-            payload = await asyncio.wait_for(heard.get(), _HEARTBEAT)
+            # Not `wait_for`: in Python 3.11 it loses a cancellation that comes together with the payload.
+            async with asyncio.timeout(_HEARTBEAT):
+                payload = await heard.get()
         except TimeoutError:
             # A peer that vanished without a word is only noticed by asking.
             await conn.execute("""SELECT 1""")

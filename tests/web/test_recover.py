@@ -272,7 +272,7 @@ async def test_an_address_of_somebody_else_is_not_written_to(rig: Rig) -> None:
 
 async def test_a_code_by_text_message_is_sent_and_asked_for(database: str, tmp_path: Path) -> None:
     """Of who has a telephone number as the second factor; the message goes to the number of the account."""
-    async with running(database, tmp_path, IDP_SMS_URL="json://127.0.0.1:9/") as rig:
+    async with running(database, tmp_path, IDP_SMS_URL="outbox:") as rig:
         await alice(rig)
         async with transaction(rig.app.state.provider.pool) as conn:
             await conn.execute("UPDATE users SET phone = '+447700900123', phone_verified = true")

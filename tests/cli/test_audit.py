@@ -16,6 +16,7 @@ import typer
 from typer.main import get_command
 
 from idp.base.entropy import system_entropy
+from idp.base.seal import load_or_create, seal
 from idp.cli import app
 from idp.cli.audit import LOOK_BACK, following, line
 from idp.cli.demo_client import ensure_demo_client
@@ -295,8 +296,11 @@ def test_what_is_done_to_keys_is_kept(idp: Installation) -> None:
 
 
 def lock_totp(idp: Installation, sub: str) -> None:
+    master = load_or_create(idp.home / "keys", None, may_create=True, entropy=system_entropy)
+    sealed = seal(master, b"seed", context="totp_credentials/c1", entropy=system_entropy)
+
     async def _lock(conn: Connection) -> None:
-        app_of_alice = TotpCredential("c1", sub, "Phone", b"sealed", AT)
+        app_of_alice = TotpCredential("c1", sub, "Phone", sealed, AT)
         await totp_credentials.create_pending(conn, app_of_alice)
         await totp_credentials.confirm(conn, app_of_alice, 1, AT, begun_after=AT - timedelta(hours=1))
         buckets = (Bucket("totp", sub, ""), Bucket("totp", sub, "network 192.0.2.0/24"))

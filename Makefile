@@ -84,6 +84,6 @@ $(INSTALLED): requirements-dev.lock pyproject.toml
 		done; \
 		echo "No Python of version 3.11 or later, with the module venv, was found." >&2; exit 1; \
 	}
-	$(BIN)/pip install --quiet --disable-pip-version-check --require-hashes --requirement requirements-dev.lock
+	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --require-hashes --requirement requirements-dev.lock
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --no-build-isolation --editable .
 	@touch $@

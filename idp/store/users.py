@@ -298,11 +298,6 @@ async def remove(conn: Connection, sub: str) -> bool:
     return await conn.fetchval("DELETE FROM users WHERE sub = $1 RETURNING sub", sub) is not None
 
 
-async def touch(conn: Connection, sub: str, now: datetime) -> None:
-    """Note that something about the account changed (the claim ``updated_at``)."""
-    await conn.execute("UPDATE users SET updated_at = $2 WHERE sub = $1", sub, now)
-
-
 def _user(row: Row | None) -> User | None:
     if row is None:
         return None

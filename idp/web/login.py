@@ -189,7 +189,7 @@ async def _page(
     if not standing.evidence or standing.user is None or method == "password":
         return page(request, await step_of("password").draw(request, conn, stage), status=status)
     if not standing.outlook.ways:
-        if any(one.locked for one in standing.authenticators):
+        if not standing.account_met and any(one.locked for one in standing.authenticators):
             return error_page(request, "factor_locked", status=403)
         return page(request, _enrol(visit), status=status)
     way = _way(request, visit, method)

@@ -29,7 +29,6 @@ NOTICES: Mapping[str, tuple[str, ...]] = {
     "sign_in_refused_after_password": (),
     "sign_in_code": ("code",),
     "factor_locked": ("factor",),
-    "sessions_ended": (),
     "verify_email": ("email", "link"),
     "email_in_use": (),
     "email_change_requested": ("email",),

@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.accounts import Registration, registration
-from idp.authn.throttle import claim, registration_limits
+from idp.authn.throttle import registration_limits
 from idp.base.entropy import identifier
 from idp.model.assurance import Evidence
 from idp.model.attempt import Source
@@ -17,6 +17,7 @@ from idp.store.interactions import record_choice, record_proof
 from idp.web.answers import allow_form_target, page, see_other
 from idp.web.flow import Visit, begin, bind, proceed, resume, revisit
 from idp.web.forms import read_page_form
+from idp.web.limits import is_within
 from idp.web.pages import Fault, RegisterPage
 from idp.web.provider import moment, provider_of
 from idp.web.slip import slip_of
@@ -70,12 +71,7 @@ async def submit(request: Request) -> Response:
 
 async def _may_register(request: Request) -> bool:
     """Whether this network may make one more account now."""
-    provider = provider_of(request)
-    if not provider.tools.limited:
-        return True
-    limits = registration_limits(Source(network_of(address_of(request))))
-    claimed = await claim(lambda: transaction(provider.pool), limits, moment(request))
-    return claimed.granted
+    return await is_within(request, registration_limits(Source(network_of(address_of(request)))))
 
 
 async def _create(request: Request, conn: Connection, wanted: Registration, password_hash: str) -> User:

@@ -104,8 +104,10 @@ async def stand(
         client_min=request.client.min_acr if request else None,
         authenticators=owned,
     )
-    account_met = outlook(account, evidence, owned, now).met
-    ahead = outlook(wanted, evidence, owned, now)
+    of_account, ahead = (outlook(level, evidence, owned, now) for level in (account, wanted))
+    if not ahead.reachable and not of_account.met:
+        # The account comes first: what the request lacks is added by somebody who is signed in to it.
+        ahead = of_account
     need = None
     if request is not None:
         need = next_need(
@@ -113,7 +115,7 @@ async def stand(
                 request=request,
                 sub=user.sub if user else None,
                 # Short of what the account itself asks, nobody is signed in yet.
-                signed_in=bool(evidence) and (account_met or interaction is not None),
+                signed_in=bool(evidence) and (of_account.met or interaction is not None),
                 met=ahead.met,
                 reachable=ahead.reachable,
                 hinted=hinted_subject(provider, request, now),
@@ -122,4 +124,4 @@ async def stand(
                 approved=None if not interaction or interaction.approved is None else frozenset(interaction.approved),
             )
         )
-    return Standing(request, session, user, evidence, owned, wanted, ahead, account_met, need)
+    return Standing(request, session, user, evidence, owned, wanted, ahead, of_account.met, need)

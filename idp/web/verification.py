@@ -3,12 +3,13 @@
 from starlette.requests import Request
 
 from idp.authn.accounts import Email
-from idp.authn.throttle import claim, verification_limits
+from idp.authn.throttle import verification_limits
 from idp.base.entropy import token
 from idp.model.user import User
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection
 from idp.store.mail_links import create_link
 from idp.store.users import find_by_proved_email
+from idp.web.limits import is_within
 from idp.web.mail_link import VERIFY_LIFE, new_link
 from idp.web.notices import write_to
 from idp.web.provider import moment, provider_of
@@ -19,11 +20,8 @@ PATH = "/confirm-email"
 
 async def may_send(request: Request, address: Email) -> bool:
     """Whether this address may be written to once more now; counted for it alone, whoever asks."""
-    provider = provider_of(request)
-    if not provider.tools.limited:
-        return True
-    limits = verification_limits(address.canonical, provider.tools.master_key)
-    granted = (await claim(lambda: transaction(provider.pool), limits, moment(request))).granted
+    limits = verification_limits(address.canonical, provider_of(request).tools.master_key)
+    granted = await is_within(request, limits)
     if not granted:
         await note_refusal(request, "email_link_held_back", error="email_link_throttled")
     return granted

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from html import unescape
 from pathlib import Path
 
 import httpx2
@@ -19,6 +20,7 @@ from tests.attacks.passkeys import add_passkey, authenticator, use_passkey
 from tests.attacks.test_login_flow import enrolled, halfway, only, silent
 from tests.cluster import Cluster, totp_code
 from tests.driver import PASSWORD, Browser, Rig, authorization, code_of, running
+from tests.web.account.people import make_codes
 
 WRONG = "not the right password at all"
 UNHASHED = "x" * 600
@@ -317,6 +319,22 @@ async def test_A_47_one_password_for_many_names_is_held_back(rig: Rig) -> None:
     assert (await known.submit(username="bob22", password=PASSWORD)).url.path == "/account"
     rig.clock.advance(WINDOW)
     assert (await attempt(rig, "bob22", PASSWORD, address="198.51.100.77")).url.path == "/account"
+
+
+async def test_A_37_a_locked_app_leaves_the_recovery_codes_and_what_they_lead_to(rig: Rig) -> None:
+    """Whoever lost the app to a guesser signs in by a recovery code, and adds the passkey that an app asks for."""
+    known, _ = await enrolled(rig)
+    code, *_ = await make_codes(known)
+    await missed_before(rig, await only(rig, "sub", "users"), MOST_MISSES)
+    browser = rig.browser()
+    await browser.get(authorization(acr_values="phr"))
+    page = await browser.submit(username="alice", password=PASSWORD)
+    assert (page.status_code, cause_on(page)) == (200, "")
+    assert 'data-method="recovery"' in page.text, "the account itself comes first"
+    page = await browser.submit(code=code)
+    assert "One thing is missing" in page.text
+    (offered,) = re.findall(r'href="([^"]*add-passkey[^"]*)"', page.text)
+    assert (await browser.get(unescape(offered))).url.path == "/account/authenticators/add-passkey"
 
 
 async def test_A_37_limits_are_lifted_for_test_rigs_alone(database: str, tmp_path: Path) -> None:

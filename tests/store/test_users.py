@@ -125,9 +125,3 @@ async def test_disable_and_enable(conn: Connection) -> None:
     assert await users.enable(conn, user.sub, NOW)
     assert not await users.enable(conn, user.sub, NOW)
     assert (await users.get_user(conn, user.sub)).disabled_at is None
-
-
-async def test_touch(conn: Connection) -> None:
-    user, later = await add_user(conn), NOW + timedelta(days=1)
-    await users.touch(conn, user.sub, later)
-    assert (await users.get_user(conn, user.sub)).updated_at == later

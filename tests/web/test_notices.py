@@ -89,7 +89,6 @@ def test_there_are_words_for_every_kind_and_no_others() -> None:
     ("kind", "facts", "line"),
     [
         ("recovery_code_used", {"left": 3}, "\nUnused recovery codes: 3\n"),
-        ("sessions_ended", {"count": 2}, "\nSessions ended: 2\n"),
     ],
 )
 async def test_what_may_be_known_besides(

@@ -71,12 +71,6 @@ class _Assertion:
     backed_up: bool
 
 
-def fresh_challenge(challenge: bytes | None, issued_at: datetime | None, now: datetime) -> bytes | None:
-    """The challenge if it was issued 10 minutes ago at most, else None (WebAuthn Level 3 §13.4.3)."""
-    fresh = issued_at is not None and timedelta() <= now - issued_at <= CHALLENGE_LIFE
-    return challenge if fresh else None
-
-
 def registration_options(
     user: User, existing: Iterable[WebAuthnCredential], challenge: bytes, relying_party: RelyingParty
 ) -> dict[str, Any]:

@@ -27,6 +27,7 @@ ACTS: Mapping[str, tuple[str, str]] = {
     "user_enabled": ("shield", "Account opened again by an operator"),
     "user_unlocked": ("shield", "Failed attempts forgotten by an operator"),
     "sign_in": ("done", "Signed in"),
+    "code_sent": ("phone", "A code was sent"),
     "step_up": ("shield", "Shown again that it is you"),
     "sign_in_failed": ("alert", "A sign-in failed"),
     "sign_in_held_back": ("alert", "A sign-in was held back: too many had failed"),

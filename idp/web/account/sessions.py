@@ -77,13 +77,17 @@ async def sessions_of(request: Request, conn: Connection, owner: Owner) -> tuple
     return await list_live(conn, owner.user.sub, now=moment(request), idle=idle)
 
 
+def _and(words: tuple[str, ...]) -> str:
+    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+
+
 def _device(session: Session, owner: Owner) -> Device:
     agent, current = session.user_agent or "", session.id == owner.session.id
     browser = browser_of(agent)
     used = dict.fromkeys(step_of(one.method).used for one in sorted(session.evidence, key=lambda one: one.at))
     facts = (
         session.address or "Address unknown",
-        f"signed in {session.created_at:%-d %B, %H:%M} UTC with {' and '.join(used)}",
+        f"signed in {session.created_at:%-d %B, %H:%M} UTC with {_and(tuple(used))}",
         "active now" if current else f"last active {session.seen_at:%-d %B, %H:%M} UTC",
     )
     name = f"{browser[:1].upper()}{browser[1:]}" if agent else "Unknown browser"

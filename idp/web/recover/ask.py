@@ -9,7 +9,7 @@ from starlette.responses import Response
 from idp.authn.accounts import canonical_login
 from idp.authn.methods import authenticators
 from idp.authn.policy import has_passkey_alone
-from idp.authn.throttle import claim, recovery_limits, subject_of_name
+from idp.authn.throttle import recovery_limits, subject_of_name
 from idp.base.entropy import token
 from idp.model.attempt import Source
 from idp.store.database import Unavailable, transaction
@@ -17,6 +17,7 @@ from idp.store.mail_links import create_link
 from idp.store.users import find_by_login, find_user
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
+from idp.web.limits import is_within
 from idp.web.mail_link import RESET_LIFE, address_of_link, new_link
 from idp.web.notices import notify_user
 from idp.web.pages import DonePage, RecoverPage
@@ -41,7 +42,8 @@ async def submit(request: Request) -> Response:
     canonical = canonical_login(form.get("username", ""))
     async with transaction(provider.pool) as conn:
         user = await find_by_login(conn, canonical) if canonical is not None else None
-    granted = await _may_ask(request, user.sub if user else subject_of_name(canonical, provider.tools.master_key))
+    subject = user.sub if user else subject_of_name(canonical, provider.tools.master_key)
+    granted = await is_within(request, recovery_limits(subject, Source(network_of(address_of(request)))))
     response = see_other("/recover/sent")
     response.background = BackgroundTask(_answer, request, user.sub if user else None, granted)
     return response
@@ -60,14 +62,6 @@ async def sent(request: Request) -> Response:
             icon="mail",
         ),
     )
-
-
-async def _may_ask(request: Request, subject: str) -> bool:
-    provider = provider_of(request)
-    if not provider.tools.limited:
-        return True
-    limits = recovery_limits(subject, Source(network_of(address_of(request))))
-    return (await claim(lambda: transaction(provider.pool), limits, moment(request))).granted
 
 
 async def _answer(request: Request, sub: str | None, granted: bool) -> None:

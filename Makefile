@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CHROMIUM := /usr/bin/chromium
 
-.PHONY: help run test check bench lint format types floors templates migrate screenshots docs audit chromium security-matrix timing fuzz
+.PHONY: accessibility messages help run test check bench lint format types floors templates migrate screenshots docs audit chromium security-matrix timing fuzz
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -52,6 +52,12 @@ screenshots: $(INSTALLED) chromium ## Take the pictures in docs/images anew
 
 docs: $(INSTALLED) security-matrix ## Write the generated documents anew
 	$(BIN)/python -m idp.settings > docs/settings.md
+
+messages: $(INSTALLED) ## Bring the catalogues of all languages up to date with what the code says
+	$(BIN)/python -m tests.messages
+
+accessibility: $(INSTALLED) chromium ## Write the table in docs/accessibility.md anew: what axe-core finds on every page
+	$(BIN)/python -m tests.accessibility
 
 security-matrix: $(INSTALLED) ## Write docs/security-matrix.md anew: what must hold, and the tests that prove it
 	$(BIN)/python -m tests.security_matrix

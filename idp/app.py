@@ -5,16 +5,21 @@ import logging
 import os
 from collections.abc import AsyncIterator
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from datetime import timedelta
 from urllib.parse import urlsplit
 
+from httpx2 import AsyncClient
 from starlette.applications import Starlette
 
+from idp.authn.attestation import read_roots
+from idp.authn.breaches import BreachList, breach_client
 from idp.authn.methods import RelyingParty, Tools
 from idp.authn.methods.totp import ENROLMENT_LIFE
 from idp.authn.throttle import COUNTED_FOR
 from idp.base.clock import Clock, system_clock
 from idp.base.digest import PasswordHasher
 from idp.base.entropy import Entropy, system_entropy
+from idp.base.picture import read_picture
 from idp.base.resources import resource
 from idp.keys.custody import Custody, ensure_master_key
 from idp.keys.keyring import KeyRing
@@ -30,7 +35,10 @@ from idp.web.errors import HANDLERS
 from idp.web.forms import LARGEST_BODY
 from idp.web.middleware import edge
 from idp.web.pages import Pages
+from idp.web.pages.brand import Brand, moved
+from idp.web.pages.overrides import override_faults
 from idp.web.provider import Provider
+from idp.web.recover.factor_recovery import remind_ripe
 from idp.web.routes import ROUTES
 
 TIDY_SECONDS = 600.0
@@ -68,32 +76,58 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy) -> Async
     dsn = settings.database_url.get_secret_value()
     pool = await open_pool(dsn)
     given = settings.master_key.get_secret_value() if settings.master_key else None
-    hasher = PasswordHasher(entropy=entropy)
+    hasher, client = PasswordHasher(entropy=entropy), breach_client()
     try:
         master = await ensure_master_key(pool, settings.keys_dir, given, entropy=entropy)
         keys = KeyRing(Custody(pool, master, settings.key_policy, settings.rsa_bits, entropy), dsn=dsn, clock=clock)
         await keys.start()
         try:
             host = urlsplit(settings.issuer)
-            party = RelyingParty(host.hostname or "", (f"{host.scheme}://{host.netloc}",), settings.name)
+            roots = read_roots(settings.attestation_roots) if settings.attestation_roots else ()
+            origins = (f"{host.scheme}://{host.netloc}", *settings.related_origins)
+            party = RelyingParty(host.hostname or "", origins, settings.name, roots)
             yield Provider(
                 issuer=settings.issuer,
                 operator=settings.name,
                 pool=pool,
                 keys=keys,
-                pages=Pages(settings.name, resource("templates")),
+                pages=_pages(settings),
                 tools=Tools(
                     hasher, master, entropy, party, limited=settings.rate_limits == "on", off=settings.methods_off
                 ),
                 clock=clock,
                 entropy=entropy,
                 lifetimes=_lifetimes(settings),
+                breaches=_breaches(settings, client),
+                sign_in_notices=settings.sign_in_notices == "on",
+                factor_recovery_delay=settings.factor_recovery_delay,
+                min_acr=settings.min_acr,
+                enrolment_grace=settings.enrolment_grace,
+                trust_life=timedelta(days=settings.trusted_device_days),
             )
         finally:
             await keys.close()
     finally:
+        await client.aclose()
         hasher.close()
         await pool.close()
+
+
+def _pages(settings: Settings) -> Pages:
+    """The pages in the operator's looks; what could not be shown as it was set is said in the log."""
+    if settings.accent and (said := moved(settings.accent)):
+        _LOG.info("%s", said)
+    if settings.templates:
+        for fault in override_faults(resource("templates"), settings.templates):
+            _LOG.warning("template %s: %s", fault.template, fault.fault)
+    brand = Brand(
+        accent=settings.accent,
+        logo=read_picture(settings.logo) if settings.logo else None,
+        logo_has_name=settings.logo_has_name == "on",
+        help_url=settings.help_url,
+        privacy_url=settings.privacy_url,
+    )
+    return Pages(settings.name, resource("templates"), brand=brand, overrides=settings.templates)
 
 
 def _notices(settings: Settings, provider: Provider) -> AbstractAsyncContextManager[None]:
@@ -112,14 +146,20 @@ def _notices(settings: Settings, provider: Provider) -> AbstractAsyncContextMana
 
 
 async def _tidy(provider: Provider, keep: Keep) -> None:
-    """Forget what has expired, now and then, for ever; any process may do it."""
+    """Forget what has expired, and remind of what has become ripe, now and then, for ever; any process may do it."""
     while True:
         await asyncio.sleep(TIDY_SECONDS)
         try:
             async with transaction(provider.pool) as conn:
                 await delete_expired(conn, keep, now=provider.clock())
+            await remind_ripe(provider)
         except Unavailable as error:
             _LOG.warning("the clean-up has to wait: %s", error)
+
+
+def _breaches(settings: Settings, client: AsyncClient) -> BreachList | None:
+    url = settings.breached_passwords_url
+    return None if url is None else BreachList(url, client)
 
 
 def _keep(settings: Settings) -> Keep:

@@ -16,11 +16,16 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, SecretStr, V
 from pydantic.fields import FieldInfo
 from pydantic_core import ErrorDetails
 
+from idp.authn.attestation import read_roots
+from idp.base.colour import is_colour
+from idp.base.picture import read_picture
 from idp.base.resources import checkout
 from idp.keys.schedule import Policy
 from idp.notify.addresses import OUTBOX, check_address, check_sms_address, stays_here
 
 PREFIX = "IDP_"
+MOST_RELATED_NAMES = 5
+"""How many names related origins may have: what every browser looks at (WebAuthn Level 3 §5.11)."""
 FILE_SUFFIX = "_FILE"
 _UNITS = {"": "seconds", "s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
 
@@ -42,6 +47,10 @@ def _duration(value: object) -> object:
     return timedelta(**{_UNITS[matched[2]]: int(matched[1])})
 
 
+def _delay(value: object) -> object:
+    return timedelta(0) if value in ("off", "0") else _duration(value)
+
+
 def _networks(value: object) -> object:
     return tuple(map(_network, value.split(","))) if isinstance(value, str) else value
 
@@ -58,8 +67,31 @@ def _network(text: str) -> ipaddress.IPv4Network | ipaddress.IPv6Network:
     return network
 
 
+def _origins(value: object) -> object:
+    return tuple(map(_checked_origin, value.split(","))) if isinstance(value, str) else value
+
+
+def _checked_origin(text: str) -> str:
+    """The origin as browsers write it; raises ValueError."""
+    parts = urlsplit(text.strip())
+    try:
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        host, port = "", None
+    if parts.scheme != "https" or not re.fullmatch(r"[a-z0-9-]+(\.[a-z0-9-]+)+", host):
+        raise ValueError(f"{text.strip()[:64]!r} is no origin like https://id.example.de; commas separate several")
+    written = f"https://{host}" + (f":{port}" if port not in (None, 443) else "")
+    if text.strip() != written:
+        raise ValueError(f"{text.strip()[:64]!r} is more than an origin: {written} would be one")
+    return written
+
+
+Origins = Annotated[tuple[str, ...], BeforeValidator(_origins)]
 Networks = Annotated[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, ...], BeforeValidator(_networks)]
+Delay = Annotated[timedelta, BeforeValidator(_delay), Field(ge=timedelta(0), le=timedelta(days=30))]
 Duration = Annotated[timedelta, BeforeValidator(_duration), Field(gt=timedelta(0), le=timedelta(days=3650))]
+
+Grace = Annotated[timedelta, BeforeValidator(_duration), Field(ge=timedelta(0), le=timedelta(days=90))]
 
 
 def default_home(environ: Mapping[str, str]) -> Path:
@@ -91,6 +123,42 @@ class Settings(BaseModel):
         "`X-Forwarded-For` is believed.",
     )
     name: str = Field("Identity", min_length=1, max_length=60, description="What the pages call this service.")
+    logo: Path | None = Field(
+        None,
+        json_schema_extra={"shown": "none"},
+        description="A picture of yours on every page: an SVG or PNG of at most 20 kB, drawn within 192 by 32 pixels.",
+    )
+    logo_has_name: Literal["on", "off"] = Field(
+        "off", description="`on` where the logo has the name in it, so that the name does not stand beside it."
+    )
+    accent: str | None = Field(
+        None,
+        json_schema_extra={"shown": "a green of ours"},
+        description="The colour of buttons and links, like `#0a5c4c`. It is made darker on light and lighter on dark "
+        "until it can be read, and the start says so.",
+    )
+    help_url: str | None = Field(
+        None,
+        json_schema_extra={"shown": "none"},
+        description="Where people find help, at the foot of every page: an `https` address, or a path here.",
+    )
+    privacy_url: str | None = Field(
+        None,
+        json_schema_extra={"shown": "none"},
+        description="Where your privacy policy is, at the foot of every page: an `https` address, or a path here.",
+    )
+    allow_loopback_fetch: Literal["on", "off"] = Field(
+        "off",
+        json_schema_extra={"shown": "`off`"},
+        description="Whether what a client's metadata names may be fetched from this machine, by plain http too: for "
+        "test rigs on a loopback issuer alone.",
+    )
+    templates: Path | None = Field(
+        None,
+        json_schema_extra={"shown": "none"},
+        description="A directory with templates of your own in place of ours of the same name. See "
+        "[operations](operations.md).",
+    )
     data_dir: Path = Field(
         default_factory=lambda: default_home(os.environ) / "data",
         json_schema_extra={"shown": "`data` in a checkout, else `~/.local/share/idp/data` (XDG)"},
@@ -166,6 +234,54 @@ class Settings(BaseModel):
         description="`on` asks everybody with a confirmed address for a code that is sent there, as a second step. It "
         "is a weak one: see [the security model](security.md).",
     )
+    breached_passwords_url: str | None = Field(
+        None,
+        json_schema_extra={"shown": "none: the built-in list alone"},
+        description="Where new passwords are looked up among breached ones, like "
+        "`https://api.pwnedpasswords.com/range/`: an address to which the first 5 characters of the SHA-1 of one are "
+        "added, and no more of it is told. Without an answer within 2 seconds the password is taken.",
+    )
+    sign_in_notices: Literal["on", "off"] = Field(
+        "on", description="`off` tells nobody by mail of sign-ins from a new browser or a new network."
+    )
+    factor_recovery_delay: Delay = Field(
+        timedelta(hours=72),
+        description="How long somebody who has lost their second factors waits until a link by mail and their password "
+        "remove these, while the owner can say no: `24h` to `30d`, or `off`, and then only "
+        "`idp user recover --factors` begins it (after 72 hours).",
+    )
+    min_acr: Literal["mfa", "phr", "phrh"] | None = Field(
+        None,
+        json_schema_extra={"shown": "none"},
+        description="The weakest sign-in that is enough for anybody here: `mfa`, `phr` or `phrh`. Groups and clients "
+        "can ask for more: see [operations](operations.md).",
+    )
+    enrolment_grace: Grace = Field(
+        timedelta(days=7),
+        description="How long people who cannot sign in as the installation or a group asks may put off to add what "
+        "they lack, from the first sign-in that tells them; at most `90d`. `0`: not at all.",
+    )
+    trusted_device_days: int = Field(
+        0,
+        ge=0,
+        le=90,
+        description="For how many days people may let a browser stand in for their second step, wherever no "
+        "application asks for one. `0`: nobody may, and what was trusted before is not.",
+    )
+    related_origins: Origins = Field(
+        (),
+        json_schema_extra={"shown": "none"},
+        description="Other origins of yours on which the passkeys of this server may be used, like "
+        "`https://id.example.de`, separated by commas: published at `/.well-known/webauthn`. They may have 5 different "
+        "names before their endings (`example` in this one), for browsers look at no more.",
+    )
+    attestation_roots: Path | None = Field(
+        None,
+        json_schema_extra={"shown": "none: no authenticator is asked for its make"},
+        description="A file or a directory of PEM certificates of the makers of authenticators that you trust. With "
+        "it, browsers ask people whether they tell the make of theirs; one that leads to these certificates, and "
+        "whose keys stay on it, can reach `phrh`.",
+    )
     log_format: Literal["json", "text"] | None = Field(
         None,
         json_schema_extra={"shown": "`text` on a terminal, else `json`"},
@@ -193,6 +309,49 @@ class Settings(BaseModel):
     @classmethod
     def _is_issuer(cls, value: str) -> str:
         return _checked_issuer(value)
+
+    @field_validator("logo")
+    @classmethod
+    def _is_picture(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            read_picture(value)
+        return value
+
+    @field_validator("accent")
+    @classmethod
+    def _is_colour(cls, value: str | None) -> str | None:
+        if value is not None and not is_colour(value := value.lower()):
+            raise ValueError("give a colour like #0a5c4c")
+        return value
+
+    @field_validator("help_url", "privacy_url")
+    @classmethod
+    def _is_link(cls, value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(r"(https://[^/\\?#@\s]+|/(?![/\\]))[!-~]*", value):
+            raise ValueError("give an https:// address, or a path that begins with one slash")
+        return value
+
+    @field_validator("templates")
+    @classmethod
+    def _is_directory(cls, value: Path | None) -> Path | None:
+        if value is not None and not value.is_dir():
+            raise ValueError(f"{value} is no directory")
+        return value
+
+    @field_validator("related_origins")
+    @classmethod
+    def _are_few_names(cls, value: tuple[str, ...]) -> tuple[str, ...]:
+        names = {_name_of(origin) for origin in value}
+        if len(names) > MOST_RELATED_NAMES:
+            raise ValueError(f"{len(names)} different names are more than {MOST_RELATED_NAMES}")
+        return value
+
+    @field_validator("attestation_roots")
+    @classmethod
+    def _has_certificates(cls, value: Path | None) -> Path | None:
+        if value is not None:
+            read_roots(value)
+        return value
 
     @field_validator("data_dir", "keys_dir")
     @classmethod
@@ -238,6 +397,14 @@ class Settings(BaseModel):
             raise ValueError("off is for a loopback issuer alone")
         return value
 
+    @field_validator("allow_loopback_fetch")
+    @classmethod
+    def _is_for_a_rig(cls, value: str, info: Any) -> str:
+        host = urlsplit(info.data.get("issuer", "")).hostname or ""
+        if value == "on" and not _is_loopback(host):
+            raise ValueError("on is for a loopback issuer alone")
+        return value
+
     @field_validator("mail_url")
     @classmethod
     def _is_gateway(cls, value: SecretStr | None) -> SecretStr | None:
@@ -254,6 +421,24 @@ class Settings(BaseModel):
         is_here = _is_loopback(urlsplit(info.data.get("issuer", "")).hostname or "")
         if stays_here(value.get_secret_value()) and not is_here:
             raise ValueError(f"{OUTBOX} is for a loopback issuer alone")
+        return value
+
+    @field_validator("breached_passwords_url")
+    @classmethod
+    def _is_told_in_secret(cls, value: str | None) -> str | None:
+        if value is None:
+            return None
+        parts = urlsplit(value)
+        local = parts.scheme == "http" and _is_loopback(parts.hostname or "")
+        if (parts.scheme != "https" and not local) or not parts.hostname or parts.query or parts.fragment:
+            raise ValueError("give an https:// address without a query, to which five characters can be added")
+        return value
+
+    @field_validator("factor_recovery_delay")
+    @classmethod
+    def _leaves_time_to_object(cls, value: timedelta) -> timedelta:
+        if timedelta(0) < value < timedelta(hours=24):
+            raise ValueError("give at least 24h, or off")
         return value
 
     @field_validator("mail_from")
@@ -341,6 +526,16 @@ def _checked_issuer(value: str) -> str:
     if value.endswith("/"):
         raise ValueError("leave out the slash at the end")
     return value
+
+
+def _name_of(origin: str) -> str:
+    """The name before the ending under which people register names, as far as that can be told without a list.
+
+    A short second level below a country is taken for a part of the ending: ``example`` of https://id.example.co.uk.
+    """
+    labels = (urlsplit(origin).hostname or "").split(".")
+    below_country = len(labels) > 2 and len(labels[-1]) == 2 and len(labels[-2]) <= 3
+    return labels[-3 if below_country else -2]
 
 
 def _is_loopback(host: str) -> bool:

@@ -3,8 +3,11 @@
 from dataclasses import replace
 from pathlib import Path
 
+from idp.base.text import say, say_many
+from idp.web.account.authenticators import NO_CODES
 from idp.web.pages import (
     PAGES,
+    WORDS,
     AccountPage,
     ActivityPage,
     AddPhonePage,
@@ -15,8 +18,10 @@ from idp.web.pages import (
     DeletePage,
     DonePage,
     EmailPage,
+    EnrolPage,
     Fault,
     NewPasswordPage,
+    Offer,
     Page,
     Pages,
     PasswordPage,
@@ -25,6 +30,7 @@ from idp.web.pages import (
     RecoveryCodesPage,
     RecoveryPage,
     RegisterPage,
+    RemoveFactorsPage,
     RemovePage,
     SentCodePage,
     SessionsPage,
@@ -32,6 +38,7 @@ from idp.web.pages import (
     Slip,
     TotpPage,
     WebAuthnPage,
+    Why,
     WithdrawPage,
 )
 
@@ -54,6 +61,28 @@ def name_of(kind: type[Page]) -> str:
     return kind.template.removesuffix(".html").replace("/", "-").replace("_", "-")
 
 
+_SEVEN_DAYS = say_many(
+    "Your account cannot do this yet. You have 1 day to add one of these.",
+    "Your account cannot do this yet. You have %(count)s days to add one of these.",
+    7,
+)
+
+
+def _enforced() -> EnrolPage:
+    """Two steps that the organisation asks for, of an account that has one."""
+    offers = (
+        Offer.passkey("/account/authenticators/add-passkey"),
+        Offer.totp("/account/authenticators/add-totp"),
+        Offer.phone("/account/authenticators/add-phone"),
+    )
+    return replace(
+        EnrolPage.sample(),
+        slip=Slip(EnrolPage.sample().slip.client, Why("organisation", "mfa")),
+        text=say("Your account cannot do this yet. Add one of these, then go on."),
+        offers=offers,
+    )
+
+
 def _states() -> dict[str, Page]:
     sign_in, totp, webauthn = SignInPage.sample(), TotpPage.sample(), WebAuthnPage.sample()
     faults = (
@@ -66,7 +95,7 @@ def _states() -> dict[str, Page]:
         "login-password-failed": replace(sign_in, username="alice", fault=Fault.of("wrong_credentials")),
         "login-password-alone": replace(sign_in, slip=Slip(), passkey_options=None, register_url=None),
         "login-password-again": replace(
-            sign_in, person=Person("alice"), other_account_url="/login", notice="Here it is again.", register_url=None
+            sign_in, person=Person("alice"), other_account_url="/login", notice=WORDS["form_expired"], register_url=None
         ),
         "login-totp-failed": replace(totp, fault=Fault.of("code_wrong", "code")),
         "login-sent-code-not-yet": replace(SentCodePage.sample(), sent=False),
@@ -78,13 +107,21 @@ def _states() -> dict[str, Page]:
             AddPhonePage.sample(), number="+447700900123", fault=Fault.of("code_expired")
         ),
         "login-webauthn-second": replace(webauthn, used=None, steps=(2, 2), explain_phishing=False),
-        "login-webauthn-failed": replace(webauthn, fault=Fault.of("webauthn_unknown")),
+        "login-webauthn-failed": replace(webauthn, fault=Fault.of("webauthn_unknown"), unknown="AAECAwQFBgcICQoL"),
+        "login-webauthn-alone": replace(webauthn, used=None, other_ways_url=None, explain_phishing=False),
         "register-failed": replace(RegisterPage.sample(), username="alice", email="alice@", phone="1", faults=faults),
         "account-authenticators-none": AuthenticatorsPage(Person("alice"), (), ()),
         "account-authenticators-without-codes": replace(
-            AuthenticatorsPage.sample(), codes="None yet", care="You have no recovery codes yet.", others=1
+            AuthenticatorsPage.sample(), codes=say("None yet"), care=NO_CODES, others=1
         ),
         "account-overview-calm": replace(AccountPage.sample(), care=None, email=None),
+        "login-totp-trust": replace(totp, trust_days=30),
+        "login-webauthn-trust": replace(webauthn, used=None, steps=(2, 2), explain_phishing=False, trust_days=1),
+        "login-sent-code-trust": replace(SentCodePage.sample(), trust_days=30),
+        "login-enrol-reminder": replace(
+            _enforced(), title=say("Add a second step"), text=_SEVEN_DAYS, later_url="/login/later"
+        ),
+        "login-enrol-enforced": _enforced(),
         "login-recovery-failed": replace(RecoveryPage.sample(), fault=Fault.of("recovery_wrong")),
         "account-overview-unconfirmed": replace(AccountPage.sample(), waiting="alice@mail.example"),
         "account-email-none": EmailPage(Person("alice"), None, None),
@@ -95,14 +132,18 @@ def _states() -> dict[str, Page]:
         "new-password-failed": replace(
             NewPasswordPage.sample(), fault=Fault.of("password_short", "password", minimum=8)
         ),
-        "done-taken": replace(DonePage.sample(), title="This address is in use", advice=None, icon="alert"),
+        "remove-factors-failed": replace(RemoveFactorsPage.sample(), fault=Fault.of("password_wrong", "password")),
+        "done-taken": replace(DonePage.sample(), title=say("This address is in use"), advice=None, icon="alert"),
         "account-recovery-codes-none": RecoveryCodesPage(0, 0, None),
         "account-recovery-codes-not-yet": RecoveryCodesPage(0, 0, None, offered=False),
         "account-sessions-alone": SessionsPage(SessionsPage.sample().devices[:1]),
+        "account-sessions-trusted-elsewhere": replace(SessionsPage.sample(), trusted=SessionsPage.sample().trusted[1:]),
         "account-password-failed": replace(PasswordPage.sample(), fault=Fault.of("password_wrong", "current_password")),
         "account-password-first": replace(
             PasswordPage.sample(), has_one=False, fault=Fault.of("password_short", "password", minimum=8)
         ),
+        "account-password-removable": replace(PasswordPage.sample(), passkeys=1, remove_url="/account/password/remove"),
+        "account-password-removable-later": replace(PasswordPage.sample(), passkeys=2),
         "account-add-totp-failed": replace(AddTotpPage.sample(), fault=Fault.of("code_wrong", "code")),
         "account-apps-none": AppsPage(()),
         "account-withdraw-online": replace(WithdrawPage.sample(), app=AppsPage.sample().apps[0]),
@@ -114,5 +155,5 @@ def _states() -> dict[str, Page]:
         ),
         "account-delete-failed": replace(DeletePage.sample(), fault=Fault.of("confirmation_wrong", "confirmation")),
         "account-confirm-sensitive": replace(ConfirmPage.sample(), minutes=5),
-        "account-remove-last": RemovePage("/", "passkey", "Laptop", last=True),
+        "account-remove-last": RemovePage("/", "webauthn", "Laptop", last=True),
     }

@@ -176,3 +176,41 @@ def test_the_document_is_what_the_code_says() -> None:
     document = (Path(__file__).parents[1] / "docs" / "settings.md").read_text()
     assert document == settings_document(), "make docs"
     assert all(f"`IDP_{field.upper()}`" in document for field in Settings.model_fields)
+
+
+def test_related_origins_are_exact_and_have_few_names() -> None:
+    listed = "https://id.example.de, https://example.co.uk,https://example.com.au:8443,https://id.example.com"
+    settings = load_settings({"IDP_RELATED_ORIGINS": listed})
+    assert settings.related_origins == tuple(map(str.strip, listed.split(",")))
+    assert load_settings({}).related_origins == ()
+    five = ",".join(f"https://name{number}.test,https://www.name{number}.example" for number in range(5))
+    assert len(load_settings({"IDP_RELATED_ORIGINS": five}).related_origins) == 10
+    [fault] = faults({"IDP_RELATED_ORIGINS": f"{five},https://name5.test"})
+    assert fault == "IDP_RELATED_ORIGINS: 6 different names are more than 5"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        "http://id.example.de",
+        "https://id.example.de/",
+        "https://id.example.de:443",
+        "https://user@id.example.de",
+        "https://ID.example.de",
+        "https://*.example.de",
+        "https://id.example.de:x",
+        "https://localhost",
+        "id.example.de",
+        "null",
+        "https://id.example.de,,https://id.example.com",
+    ],
+)
+def test_what_is_no_related_origin_is_refused(value: str) -> None:
+    [fault] = faults({"IDP_RELATED_ORIGINS": value})
+    assert fault.startswith("IDP_RELATED_ORIGINS: ")
+
+
+def test_attestation_roots_that_cannot_be_read_stop_the_start(tmp_path: Path) -> None:
+    for path in (tmp_path, tmp_path / "none.pem"):
+        [fault] = faults({"IDP_ATTESTATION_ROOTS": str(path)})
+        assert fault.startswith(f"IDP_ATTESTATION_ROOTS: {path} ")

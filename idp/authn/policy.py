@@ -2,13 +2,14 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 from idp.authn.assurance import assess
 from idp.authn.methods import Factor, find_method
 from idp.model.assurance import Evidence, meets, rank
 from idp.model.credential import Authenticator
+from idp.model.group import Group
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for "not used yet", and for any time where only the level counts."""
@@ -19,7 +20,9 @@ BY_MAIL = "email"
 
 @dataclass(frozen=True, slots=True)
 class Reason:
-    """Why a level is asked for: ``application_request``, ``application_policy`` or ``account``."""
+    """Why a level is asked for: ``application_request``, ``application_policy``, ``group``, ``installation`` or
+    ``account``.
+    """
 
     kind: str
     acr: str
@@ -31,6 +34,23 @@ class Requirement:
 
     acr: str
     reasons: tuple[Reason, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolment:
+    """What the organisation asks for and the account cannot reach: why, and whether adding it ``may_wait``.
+
+    ``due_at`` is when it may no longer; None while the account's first sign-in short of it is still to come.
+    """
+
+    reasons: tuple[Reason, ...]
+    due_at: datetime | None
+    may_wait: bool
+
+    @property
+    def acr(self) -> str:
+        """The level to be able to reach."""
+        return self.reasons[0].acr
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,19 +67,78 @@ class Outlook:
     reachable: bool = True
 
 
-def required(*, requested: str | None, client_min: str | None, authenticators: Iterable[Authenticator]) -> Requirement:
-    """The level that the request, the client and the account together require.
+def of_organisation(installation: str | None, groups: Iterable[Group]) -> tuple[Reason, ...]:
+    """What the installation and the user's groups ask of every sign-in, the most demanding first."""
+    asked = [Reason("installation", installation)] if installation is not None else []
+    levels = [group.min_acr for group in groups if group.min_acr is not None]
+    asked += [Reason("group", max(levels, key=rank))] if levels else []
+    return tuple(sorted((reason for reason in asked if rank(reason.acr) > 0), key=lambda reason: -rank(reason.acr)))
+
+
+def lacking(
+    organisation: tuple[Reason, ...],
+    authenticators: Iterable[Authenticator],
+    *,
+    due_at: datetime | None,
+    grace: timedelta,
+    now: datetime,
+) -> Enrolment | None:
+    """What the organisation asks for beyond all that the account has; None where it can be reached.
+
+    What can be reached is asked for and never waits; a factor that is locked is there all the same.
+    """
+    best = assess(one.evidence(NEVER) for one in authenticators if not (is_backup(one) or one.voluntary))
+    beyond = tuple(reason for reason in organisation if best is None or not meets(best.acr, reason.acr))
+    if not beyond:
+        return None
+    return Enrolment(beyond, due_at, may_wait=grace > timedelta(0) and (due_at is None or now < due_at))
+
+
+def upheld(organisation: tuple[Reason, ...], enrolment: Enrolment | None) -> tuple[Reason, ...]:
+    """What of it holds now: all but what may still wait to be enrolled."""
+    waits = enrolment.reasons if enrolment is not None and enrolment.may_wait else ()
+    return tuple(reason for reason in organisation if reason not in waits)
+
+
+def is_waivable(requirement: Requirement) -> bool:
+    """Whether a trusted device may stand in for the second step: none but the owner's side asks, and for no more."""
+    return bool(requirement.reasons) and all(map(_is_waivable, requirement.reasons))
+
+
+def on_trusted_device(requirement: Requirement) -> Requirement:
+    """The requirement after the password in a browser that its owner trusts: two steps on the owner's side are waived.
+
+    What an application asks for holds, and so does whatever is not to be phished.
+    """
+    reasons = tuple(reason for reason in requirement.reasons if not _is_waivable(reason))
+    return Requirement(reasons[0].acr if reasons else "1fa", reasons)
+
+
+def _is_waivable(reason: Reason) -> bool:
+    return reason.kind in {"account", "group", "installation"} and reason.acr == "mfa"
+
+
+def required(
+    *,
+    requested: str | None,
+    client_min: str | None,
+    authenticators: Iterable[Authenticator],
+    organisation: tuple[Reason, ...] = (),
+) -> Requirement:
+    """The level that the request, the client, the organisation and the account together require.
 
     A user who has a second factor is asked for it always: an account is not to be had for less than its owner set up.
-    What only stands in for a lost one asks for nothing; one that is locked asks all the same.
+    What only stands in for a lost one asks for nothing, nor does one that is voluntary; one that is locked asks all the
+    same.
     """
-    account = assess(one.evidence(NEVER) for one in authenticators if not is_backup(one))
+    account = assess(one.evidence(NEVER) for one in authenticators if not (is_backup(one) or one.voluntary))
     wanted = (
         ("application_request", requested),
         ("application_policy", client_min),
         ("account", "mfa" if account and meets(account.acr, "mfa") else None),
     )
     reasons = [Reason(kind, acr) for kind, acr in wanted if acr is not None and rank(acr) > 0]
+    reasons.extend(organisation)
     reasons.sort(key=lambda reason: -rank(reason.acr))
     return Requirement(reasons[0].acr if reasons else "1fa", tuple(reasons))
 
@@ -133,7 +212,12 @@ def _may_begin(one: Authenticator) -> bool:
 
 def is_backup(one: Authenticator) -> bool:
     """Whether it only stands in for one that was lost."""
-    method = find_method(one.method)
+    return is_backup_method(one.method)
+
+
+def is_backup_method(name: str) -> bool:
+    """Whether what this method proves only stands in for what was lost."""
+    method = find_method(name)
     return method is not None and method.backup
 
 

@@ -18,6 +18,9 @@ from idp.base.entropy import Entropy, system_entropy
 
 T = TypeVar("T")
 
+_RANGES = "sha1"
+"""By which digest lists of breached passwords are published; nothing else of ours uses it."""
+
 
 def sha256(secret: str) -> bytes:
     """The digest under which a bearer secret of 128 random bits or more is stored and found.
@@ -25,6 +28,19 @@ def sha256(secret: str) -> bytes:
     No password hash is needed: nobody can try out 2^128 values (ASVS 6.5.2, 11.4.2).
     """
     return hashlib.sha256(secret.encode()).digest()
+
+
+def fingerprint(content: bytes) -> str:
+    """What names this version of a public content in an address: 12 hex digits, and no secret."""
+    return hashlib.sha256(content).hexdigest()[:12]
+
+
+def range_digest(password: str) -> str:
+    """The digest by which lists of breached passwords are sorted, in upper-case hex: SHA-1 of its UTF-8.
+
+    It protects nothing: five characters of it are told, and the rest never leaves this process.
+    """
+    return hashlib.new(_RANGES, password.encode(), usedforsecurity=False).hexdigest().upper()
 
 
 def same(left: bytes, right: bytes) -> bool:

@@ -10,6 +10,7 @@ import typer
 from idp.base.clock import system_clock
 from idp.base.digest import sha256
 from idp.base.entropy import identifier, system_entropy, token
+from idp.base.outside import Outside
 from idp.cli.client_options import (
     Algorithm,
     AuthMethod,
@@ -27,10 +28,12 @@ from idp.cli.client_options import (
     auth_method_of,
     metadata,
 )
+from idp.cli.logo import fetch_logo
 from idp.cli.output import Json, database, emit, refuse, run, settings, table
 from idp.cli.trail import note
 from idp.model.client import Client
 from idp.oauth import registration
+from idp.settings import Settings
 from idp.store import clients
 from idp.store.database import Connection, transaction
 
@@ -189,23 +192,35 @@ async def _add(metadata: Mapping[str, object]) -> tuple[Client, str]:
         client, secret = new_client(metadata)
     except registration.InvalidMetadata as refusal:
         _refuse_metadata(refusal)
-    async with database(settings()) as pool, transaction(pool) as conn:
-        await clients.create(conn, client)
-        await note_added(conn, client)
+    installation = settings()
+    async with database(installation) as pool:
+        async with transaction(pool) as conn:
+            await clients.create(conn, client)
+            await note_added(conn, client)
+        await fetch_logo(pool, client, _outside(installation))
     return client, secret
 
 
 async def _update(client_id: str, metadata: Mapping[str, object]) -> tuple[Client, str]:
-    async with database(settings()) as pool, transaction(pool) as conn:
-        before = await _locked(conn, client_id)
-        try:
-            client = registration.amend(before, metadata)
-        except registration.InvalidMetadata as refusal:
-            _refuse_metadata(refusal)
-        client, secret = _with_secret(client)
-        await clients.update(conn, client)
-        await note_updated(conn, before, client)
+    installation = settings()
+    async with database(installation) as pool:
+        async with transaction(pool) as conn:
+            before = await _locked(conn, client_id)
+            try:
+                client = registration.amend(before, metadata)
+            except registration.InvalidMetadata as refusal:
+                _refuse_metadata(refusal)
+            client, secret = _with_secret(client)
+            await clients.update(conn, client)
+            await note_updated(conn, before, client)
+        if "logo_uri" in metadata:
+            # Asked for anew whenever it is named, for the picture there may be another one by now.
+            await fetch_logo(pool, client, _outside(installation))
         return client, secret
+
+
+def _outside(installation: Settings) -> Outside:
+    return Outside(allow_loopback=installation.allow_loopback_fetch == "on")
 
 
 async def _list() -> tuple[Client, ...]:

@@ -6,6 +6,7 @@ from idp.base.clock import system_clock
 from idp.base.entropy import system_entropy, token
 from idp.base.resources import resource
 from idp.base.seal import MasterKey
+from idp.base.text import say
 from idp.cli.master import master_key
 from idp.cli.output import database, refuse
 from idp.cli.trail import note
@@ -15,9 +16,11 @@ from idp.settings import Settings
 from idp.store.database import Connection, transaction
 from idp.store.mail_links import create_link
 from idp.store.outbox import create_message
+from idp.web.language import choose
 from idp.web.mail_link import RESET_LIFE, address_of_link, new_link
 from idp.web.notices import Writer
 from idp.web.pages import Pages
+from idp.web.reader import account_locale
 
 
 async def start_recovery(installation: Settings, who: str) -> User:
@@ -39,8 +42,9 @@ async def _write(conn: Connection, user: User, installation: Settings, master: M
     if has_passkey_alone(await authenticators(conn, user)):
         refuse("this account signs in by a passkey and has no password")
     await create_link(conn, new_link(secret, "reset_password", user.sub, address, now))
+    language = choose(*account_locale(user))
     pages = Pages(installation.name, resource("templates"))
-    writer = Writer(pages, installation.issuer, system_entropy, now, "your organisation's help desk")
+    writer = Writer(pages, installation.issuer, system_entropy, now, say("your organisation's help desk"), language)
     link = f"{installation.issuer}/recover/password?link={secret}"
     message = writer.message(address.shown, user, "reset_password", {"link": link}, life=RESET_LIFE)
     await create_message(conn, message, master, entropy=system_entropy)

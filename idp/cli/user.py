@@ -1,8 +1,9 @@
 """`idp user`: the people with an account here."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
+from types import MappingProxyType
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -20,7 +21,17 @@ from idp.cli.trail import note
 from idp.cli.who import Who, get_meant
 from idp.model.user import User
 from idp.settings import Settings
-from idp.store import attempts, authorizations, sessions, totp_credentials, users, webauthn_credentials
+from idp.store import (
+    attempts,
+    authorizations,
+    factor_recoveries,
+    groups,
+    known_devices,
+    sessions,
+    totp_credentials,
+    users,
+    webauthn_credentials,
+)
 from idp.store.database import Connection, transaction
 
 app = typer.Typer(help="Add people, and look after their accounts.", no_args_is_help=True)
@@ -69,12 +80,13 @@ def list_command(as_json: Json = False) -> None:
 @app.command("show")
 def show_command(who: Who, as_json: Json = False) -> None:
     """Show an account."""
-    _print(*run(_get(who)), as_json=as_json)
+    user, locked, more = run(_look(who))
+    _print(user, locked, more, as_json=as_json)
 
 
 @app.command("disable")
 def disable_command(who: Who, as_json: Json = False) -> None:
-    """Shut an account: its sessions end and its tokens are worth nothing."""
+    """Shut an account: its sessions end, its tokens are worth nothing, and it trusts no browser."""
     _print(*run(_disable(who)), as_json=as_json)
 
 
@@ -93,8 +105,20 @@ def unlock_command(who: Who, as_json: Json = False) -> None:
 
 
 @app.command("recover")
-def recover_command(who: Who, as_json: Json = False) -> None:
+def recover_command(
+    who: Who,
+    factors: Annotated[
+        bool, typer.Option("--factors", help="Begin the removal of second factors that were lost, after a delay.")
+    ] = False,
+    cancel: Annotated[bool, typer.Option("--cancel", help="Stop the removal of second factors.")] = False,
+    as_json: Json = False,
+) -> None:
     """Send a link for a new password to the account's confirmed address; its second factor is asked for as ever."""
+    if factors and cancel:
+        refuse("--factors begins what --cancel stops: give one of them")
+    if factors or cancel:
+        _recover_factors(who, cancel=cancel, as_json=as_json)
+        return
     # Imported where it is used: no other command about people needs the pages.
     from idp.cli.recovery import start_recovery
 
@@ -104,6 +128,25 @@ def recover_command(who: Who, as_json: Json = False) -> None:
     emit(
         {"sub": user.sub, "email": user.email},
         f"A link for a new password goes to {user.email}.{unsent}",
+        as_json=as_json,
+    )
+
+
+def _recover_factors(who: str, *, cancel: bool, as_json: bool) -> None:
+    # Imported where it is used: no other command about people needs the pages.
+    from idp.cli.factor_recovery import start_factor_recovery, stop_factor_recovery
+
+    installation = settings()
+    if cancel:
+        user = run(stop_factor_recovery(installation, who))
+        emit({"sub": user.sub, "factor_recovery": None}, f"{user.username} keeps all second factors.", as_json=as_json)
+        return
+    user, asked = run(start_factor_recovery(installation, who))
+    unsent = "" if installation.mail_url else "\nIt waits in the outbox: no mail server is set (IDP_MAIL_URL)."
+    emit(
+        {"sub": user.sub, "email": user.email, "factor_recovery": _time(asked.not_before)},
+        f"{user.email} is told now, and gets a link at {_time(asked.not_before)}, which removes the second factors "
+        f"together with the password.{unsent}",
         as_json=as_json,
     )
 
@@ -215,10 +258,14 @@ def _place(found: Sequence[User]) -> str:
     return accounts.canonical_username(found[-1].username) if found else ""
 
 
-async def _get(who: str) -> tuple[User, tuple[str, ...]]:
+async def _look(who: str) -> tuple[User, tuple[str, ...], Mapping[str, object]]:
+    """The account, what is switched off of it, its groups, and from when its second factors can be removed if asked."""
     async with database(settings()) as pool, transaction(pool) as conn:
         user = await get_meant(conn, who)
-        return user, await _locked(conn, user)
+        waiting = await factor_recoveries.find_waiting(conn, user.sub, now=system_clock())
+        names = [group.name for group in await groups.groups_of(conn, user.sub)]
+        more = {"groups": names, "factor_recovery": _time(waiting.not_before if waiting else None)}
+        return user, await _locked(conn, user), more
 
 
 async def _disable(who: str) -> tuple[User, tuple[str, ...]]:
@@ -229,6 +276,9 @@ async def _disable(who: str) -> tuple[User, tuple[str, ...]]:
         ended = await sessions.end_sessions_of(conn, user.sub, now)
         await authorizations.revoke_of_user(conn, user.sub, now)
         await note(conn, "user_disabled", now, sub=user.sub, details={"sessions": ended})
+        if distrusted := await known_devices.end_trust(conn, user.sub):
+            # Whoever is let in again shows all that the account asks for, wherever they were trusted before.
+            await note(conn, "device_trust_ended", now, sub=user.sub, details={"count": distrusted})
         return await users.get_user(conn, user.sub), await _locked(conn, user)
 
 
@@ -308,8 +358,10 @@ def _refuse_faults(reasons: Sequence[str]) -> None:
         refuse("\n  ".join(["this account cannot be added:", *reasons]))
 
 
-def _print(user: User, locked: Sequence[str], *, as_json: bool) -> None:
-    shown = document(user, locked)
+def _print(
+    user: User, locked: Sequence[str], more: Mapping[str, object] = MappingProxyType({}), *, as_json: bool
+) -> None:
+    shown = {**document(user, locked), **more}
     rows = [(name, _text(value)) for name, value in shown.items() if value not in (None, [])]
     emit(shown, table(rows), as_json=as_json)
 

@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Client:
-    """A registered client; its members are the client metadata of RFC 7591 §2."""
+    """A registered client; its members are the client metadata of RFC 7591 §2.
+
+    ``logo_digest`` names our own copy of the picture at ``logo_uri``, if there is one.
+    """
 
     client_id: str
     client_name: str
@@ -23,6 +26,7 @@ class Client:
     id_token_signed_response_alg: str = "RS256"
     min_acr: str | None = None
     logo_uri: str | None = None
+    logo_digest: str | None = None
     policy_uri: str | None = None
     tos_uri: str | None = None
     disabled_at: datetime | None = None

@@ -3,6 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from idp.base.text import Phrase
 from idp.model.assurance import Evidence
 
 
@@ -22,7 +23,11 @@ class TotpCredential:
 
 @dataclass(frozen=True, slots=True)
 class WebAuthnCredential:
-    """A security key, platform authenticator or passkey (WebAuthn Level 3 §4, credential record)."""
+    """A security key, platform authenticator or passkey (WebAuthn Level 3 §4, credential record).
+
+    A ``voluntary`` one was made by the browser by itself after a sign-in by password: it can be used, and is never
+    asked for, since its owner may not know that it is there.
+    """
 
     id: str
     sub: str
@@ -39,6 +44,7 @@ class WebAuthnCredential:
     attested: bool
     created_at: datetime
     last_used_at: datetime | None = None
+    voluntary: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +62,25 @@ class Authenticator:
     """One way in which a user can prove who they are, as the login flow needs to know it.
 
     The three flags are what a use of it will show at best; ``evidence`` turns the way into that best case. A ``locked``
-    one still counts for what the account asks, and cannot be used.
+    one still counts for what the account asks, and cannot be used; a ``voluntary`` one can be, and does not count. A
+    ``discoverable`` one finds the account by itself.
     """
 
     method: str
-    name: str
+    name: Phrase
     credential_id: str | None = None
     user_verified: bool = False
     device_bound: bool = False
     attested: bool = False
     last_used_at: datetime | None = None
     locked: bool = False
+    voluntary: bool = False
+    discoverable: bool = False
+
+    @property
+    def begins_alone(self) -> bool:
+        """Whether it signs in with nothing before it and nothing beside it, not even a name."""
+        return self.method == "webauthn" and self.user_verified and self.discoverable
 
     def evidence(self, at: datetime) -> Evidence:
         """What a use of this authenticator at that time would show."""

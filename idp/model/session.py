@@ -8,7 +8,10 @@ from idp.model.assurance import Evidence
 
 @dataclass(frozen=True, slots=True)
 class Session:
-    """A signed-in browser; ``id`` is the ``sid`` claim, while its cookie holds another, rotating secret."""
+    """A signed-in browser; ``id`` is the ``sid`` claim, while its cookie holds another, rotating secret.
+
+    ``enrolment_deferred_at`` is when its user said "later" to what the organisation asks them to add.
+    """
 
     id: str
     sub: str
@@ -19,3 +22,4 @@ class Session:
     ended_at: datetime | None = None
     address: str | None = None
     user_agent: str | None = None
+    enrolment_deferred_at: datetime | None = None

@@ -3,6 +3,7 @@
 OpenID Connect Discovery 1.0 §3 and RFC 8414 §2.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from idp.base.jwk import ALGORITHMS
@@ -25,8 +26,8 @@ PATHS = {
 }
 
 
-def metadata(issuer: str) -> dict[str, Any]:
-    """The discovery document of this issuer."""
+def metadata(issuer: str, ui_locales: Iterable[str]) -> dict[str, Any]:
+    """The discovery document of this issuer, whose pages speak these languages."""
     auth_methods = [method.name for method in client_auth.METHODS]
     confidential = [name for name in auth_methods if name != "none"]
     algorithms = list(ALGORITHMS)
@@ -47,7 +48,7 @@ def metadata(issuer: str) -> dict[str, Any]:
         "acr_values_supported": list(ACR_VALUES),
         "prompt_values_supported": list(PROMPT_VALUES),
         "display_values_supported": ["page"],
-        "ui_locales_supported": ["en"],
+        "ui_locales_supported": list(ui_locales),
         "code_challenge_methods_supported": list(CODE_CHALLENGE_METHODS),
         "token_endpoint_auth_methods_supported": auth_methods,
         "token_endpoint_auth_signing_alg_values_supported": algorithms,

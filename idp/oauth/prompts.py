@@ -24,7 +24,9 @@ class Situation:
 
     ``sub`` is the user whose sign-in counts so far; ``signed_in`` whether the evidence that this request accepts
     (``prompt=login`` and ``max_age`` rule out old ones) makes a session; ``met`` and ``reachable`` speak of the
-    required assurance; ``remembered`` is the scope allowed earlier, ``approved`` the scope allowed just now.
+    required assurance, and ``request_reachable`` of what the request and its client ask; ``reminder`` is whether an
+    enrolment that may wait is still to be spoken of in this sign-in; ``remembered`` is the scope allowed earlier,
+    ``approved`` the scope allowed just now.
     """
 
     request: AuthorizationRequest
@@ -34,6 +36,8 @@ class Situation:
     reachable: bool
     hinted: str | None = None
     chosen: bool = False
+    request_reachable: bool = True
+    reminder: bool = False
     remembered: frozenset[str] = frozenset()
     approved: frozenset[str] | None = None
 
@@ -78,7 +82,15 @@ def step_up(situation: Situation) -> Need | None:
     if situation.reachable:
         return Need("step_up", error)
     # OpenID Connect Core §5.5.1.1: an essential acr that this user cannot reach is an error at once.
-    return Need("refuse" if situation.request.acr_is_essential else "enrol", error)
+    in_vain = situation.request.acr_is_essential and not situation.request_reachable
+    return Need("refuse" if in_vain else "enrol", error)
+
+
+def remind(situation: Situation) -> Need | None:
+    """An enrolment that may wait is spoken of once in each sign-in; where nothing may be asked, it waits in silence."""
+    if situation.reminder and "none" not in situation.request.prompt:
+        return Need("remind", UnmetAuthenticationRequirements("The user has to be told what to add."))
+    return None
 
 
 def consent(situation: Situation) -> Need | None:
@@ -93,7 +105,7 @@ def consent(situation: Situation) -> Need | None:
 
 Prompt: TypeAlias = Callable[[Situation], Need | None]
 
-PROMPTS: tuple[Prompt, ...] = (create, select_account, login, step_up, consent)
+PROMPTS: tuple[Prompt, ...] = (create, select_account, login, step_up, remind, consent)
 
 
 def next_need(situation: Situation) -> Need | None:

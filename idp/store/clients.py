@@ -6,6 +6,12 @@ from typing import Any
 from idp.model.client import Client
 from idp.store.database import Connection
 
+# A picture that came from another address than the present one is not the client's any more.
+LOGO = """(
+            SELECT digest FROM client_logos AS logo
+            WHERE logo.client_id = clients.client_id AND logo.logo_uri = clients.logo_uri
+        ) AS logo_digest"""
+
 
 async def create(conn: Connection, client: Client) -> None:
     """Keep a new client."""
@@ -44,10 +50,10 @@ async def find_client(conn: Connection, client_id: str) -> Client | None:
     if not (client_id.isascii() and client_id.isprintable()):
         return None
     row = await conn.fetchrow(
-        """
+        f"""
         SELECT client_id, client_name, token_endpoint_auth_method, secret_hash, redirect_uris,
             post_logout_redirect_uris, grant_types, scope, jwks, id_token_signed_response_alg, min_acr,
-            logo_uri, policy_uri, tos_uri, created_at, disabled_at
+            logo_uri, policy_uri, tos_uri, created_at, disabled_at, {LOGO}
         FROM clients WHERE client_id = $1
         """,
         client_id,
@@ -81,10 +87,10 @@ async def get_client(conn: Connection, client_id: str) -> Client:
 async def list_clients(conn: Connection) -> tuple[Client, ...]:
     """All clients, the oldest first."""
     rows = await conn.fetch(
-        """
+        f"""
         SELECT client_id, client_name, token_endpoint_auth_method, secret_hash, redirect_uris,
             post_logout_redirect_uris, grant_types, scope, jwks, id_token_signed_response_alg, min_acr,
-            logo_uri, policy_uri, tos_uri, created_at, disabled_at
+            logo_uri, policy_uri, tos_uri, created_at, disabled_at, {LOGO}
         FROM clients ORDER BY created_at, client_id
         """
     )
@@ -162,6 +168,7 @@ def _client(row: Any) -> Client:
         id_token_signed_response_alg=row["id_token_signed_response_alg"],
         min_acr=row["min_acr"],
         logo_uri=row["logo_uri"],
+        logo_digest=row["logo_digest"],
         policy_uri=row["policy_uri"],
         tos_uri=row["tos_uri"],
         disabled_at=row["disabled_at"],

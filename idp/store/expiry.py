@@ -8,8 +8,10 @@ from idp.store import (
     audit_events,
     authorizations,
     client_assertions,
+    factor_recoveries,
     interactions,
     known_devices,
+    known_networks,
     mail_links,
     outbox,
     refresh_tokens,
@@ -23,6 +25,9 @@ from idp.store.database import Connection
 ENDED = timedelta(days=1)
 """How long what has ended stays to be told apart from what never was."""
 
+LEFT_OPEN = timedelta(hours=12)
+"""How long a page that was left open can still lead back to what had been asked: over night, say."""
+
 
 @dataclass(frozen=True, slots=True)
 class Keep:
@@ -35,7 +40,7 @@ class Keep:
 
 async def delete_expired(conn: Connection, keep: Keep, *, now: datetime) -> None:
     """Forget everything whose time is over."""
-    await interactions.delete_expired(conn, now=now)
+    await interactions.delete_expired(conn, now=now, keep=LEFT_OPEN)
     await refresh_tokens.delete_expired(conn, now=now)
     await authorizations.delete_expired(conn, now=now, keep=ENDED)
     await sessions.delete_expired(conn, now=now, keep=ENDED)
@@ -43,6 +48,8 @@ async def delete_expired(conn: Connection, keep: Keep, *, now: datetime) -> None
     await revoked_tokens.delete_expired(conn, now=now)
     await totp_credentials.delete_expired(conn, begun_before=now - keep.enrolments)
     await known_devices.delete_expired(conn, now=now)
+    await known_networks.delete_expired(conn, now=now)
+    await factor_recoveries.delete_expired(conn, now=now)
     await mail_links.delete_expired(conn, now=now)
     await sent_codes.delete_expired(conn, now=now, keep=ENDED)
     await outbox.delete_expired(conn, now=now, keep=ENDED)

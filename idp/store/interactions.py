@@ -110,6 +110,22 @@ async def find_interaction(conn: Connection, interaction_id: str, browser: str, 
     return None if row is None else _interaction(row)
 
 
+async def find_stale(
+    conn: Connection, interaction_id: str, browser: str, *, now: datetime
+) -> tuple[Interaction, bool] | None:
+    """The interaction with this id that this browser began and that has ended or expired, and whether it has ended."""
+    row = await conn.fetchrow(
+        f"""
+        SELECT {COLUMNS}, ended_at FROM interactions
+        WHERE id = $1 AND browser_hash = $2 AND mail_link IS NULL AND (ended_at IS NOT NULL OR expires_at <= $3)
+        """,
+        interaction_id,
+        sha256(browser),
+        now,
+    )
+    return None if row is None else (_interaction(row), row["ended_at"] is not None)
+
+
 async def record_proof(
     conn: Connection, interaction_id: str, sub: str | None, evidence: Iterable[Evidence]
 ) -> Interaction:
@@ -172,6 +188,6 @@ async def consume_interaction(conn: Connection, interaction_id: str, *, now: dat
     return row is not None
 
 
-async def delete_expired(conn: Connection, *, now: datetime) -> None:
-    """Forget interactions whose time is over."""
-    await conn.execute("DELETE FROM interactions WHERE expires_at <= $1", now)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
+    """Forget interactions whose time has been over for so long."""
+    await conn.execute("DELETE FROM interactions WHERE expires_at <= $1", now - keep)

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from idp.base.digest import sha256
+from idp.model.trusted_device import TrustedDevice
 from idp.model.user import User
 from idp.store.database import Connection
 from idp.store.users import find_user
@@ -38,6 +39,79 @@ async def is_known(conn: Connection, secret: str, sub: str, *, now: datetime) ->
             now,
         )
     )
+
+
+async def has_any(conn: Connection, sub: str, *, now: datetime) -> bool:
+    """Whether any browser is known for the account."""
+    return bool(
+        await conn.fetchval("SELECT EXISTS (SELECT FROM known_devices WHERE sub = $1 AND expires_at > $2)", sub, now)
+    )
+
+
+async def trust_device(
+    conn: Connection, secret: str, sub: str, trust_id: str, *, until: datetime, user_agent: str
+) -> None:
+    """Let the known browser with this secret stand in for a second step of the account until then."""
+    await conn.execute(
+        """
+        UPDATE known_devices SET trust_id = $3, trusted_until = $4, user_agent = $5
+        WHERE secret_hash = $1 AND sub = $2
+        """,
+        sha256(secret),
+        sub,
+        trust_id,
+        until,
+        user_agent,
+    )
+
+
+async def is_trusted(conn: Connection, secret: str, sub: str, *, now: datetime) -> bool:
+    """Whether the browser with this secret stands in for a second step of the account."""
+    return bool(
+        await conn.fetchval(
+            """
+            SELECT EXISTS (
+                SELECT FROM known_devices
+                WHERE secret_hash = $1 AND sub = $2 AND trusted_until > $3 AND expires_at > $3
+            )
+            """,
+            sha256(secret),
+            sub,
+            now,
+        )
+    )
+
+
+async def list_trusted(
+    conn: Connection, sub: str, *, now: datetime, here: str | None = None
+) -> tuple[TrustedDevice, ...]:
+    """The browsers that stand in for a second step of the account, the latest first; ``here`` is this one's secret."""
+    rows = await conn.fetch(
+        """
+        SELECT trust_id, trusted_until, user_agent, secret_hash IS NOT DISTINCT FROM $3 AS here FROM known_devices
+        WHERE sub = $1 AND trusted_until > $2 ORDER BY trusted_until DESC
+        """,
+        sub,
+        now,
+        None if here is None else sha256(here),
+    )
+    return tuple(
+        TrustedDevice(row["trust_id"], row["trusted_until"], row["user_agent"], here=row["here"]) for row in rows
+    )
+
+
+async def end_trust(conn: Connection, sub: str, trust_id: str | None = None) -> int:
+    """Trust the browser of that id for the account no more, or none at all; answers how many were trusted."""
+    rows = await conn.fetch(
+        """
+        UPDATE known_devices SET trust_id = NULL, trusted_until = NULL
+        WHERE sub = $1 AND trust_id IS NOT NULL AND ($2::text IS NULL OR trust_id = $2)
+        RETURNING sub
+        """,
+        sub,
+        trust_id,
+    )
+    return len(rows)
 
 
 async def list_known(conn: Connection, secret: str, *, now: datetime) -> tuple[User, ...]:

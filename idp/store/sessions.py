@@ -9,7 +9,7 @@ from idp.model.session import Session
 from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
 
-COLUMNS = "id, sub, evidence, created_at, seen_at, expires_at, ended_at, address, user_agent"
+COLUMNS = "id, sub, evidence, created_at, seen_at, expires_at, ended_at, address, user_agent, enrolment_deferred_at"
 
 
 def _session(row: Row) -> Session:
@@ -23,7 +23,13 @@ def _session(row: Row) -> Session:
         ended_at=row["ended_at"],
         address=row["address"],
         user_agent=row["user_agent"],
+        enrolment_deferred_at=row["enrolment_deferred_at"],
     )
+
+
+async def record_deferral(conn: Connection, session_id: str, now: datetime) -> None:
+    """Remember that the user will enrol later, for as long as the session lasts."""
+    await conn.execute("UPDATE sessions SET enrolment_deferred_at = $2 WHERE id = $1", session_id, now)
 
 
 async def create_session(
@@ -123,6 +129,22 @@ async def consume_challenge(conn: Connection, session_id: str, *, now: datetime,
         now - life,
     )
     return None if row is None else bytes(row["challenge"])
+
+
+async def forget_shown(conn: Connection, sub: str, method: str) -> None:
+    """Let nothing count any more that this method has shown in the user's sessions."""
+    await conn.execute(
+        """
+        UPDATE sessions SET evidence = (
+            SELECT coalesce(jsonb_agg(shown), '[]')
+            FROM jsonb_array_elements(evidence) AS shown
+            WHERE shown ->> 'method' <> $2
+        )
+        WHERE sub = $1 AND ended_at IS NULL
+        """,
+        sub,
+        method,
+    )
 
 
 async def list_live(conn: Connection, sub: str, *, now: datetime, idle: timedelta) -> tuple[Session, ...]:

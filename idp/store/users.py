@@ -158,6 +158,23 @@ async def update_password(conn: Connection, sub: str, password_hash: str, now: d
     )
 
 
+async def remove_password(conn: Connection, sub: str, now: datetime) -> bool:
+    """Let the account have no password, if it has a passkey that signs in alone; answers whether one was removed."""
+    return (
+        await conn.fetchval(
+            """
+            UPDATE users SET password_hash = NULL, password_changed_at = $2, updated_at = $2
+            WHERE sub = $1 AND password_hash IS NOT NULL
+              AND EXISTS (SELECT FROM webauthn_credentials WHERE sub = $1 AND uv_initialized AND discoverable)
+            RETURNING sub
+            """,
+            sub,
+            now,
+        )
+        is not None
+    )
+
+
 async def replace_password_hash(conn: Connection, sub: str, old: str, new: str) -> bool:
     """Store the same password under a newer hash, unless it was changed meanwhile; answers whether it was stored."""
     return (

@@ -12,9 +12,9 @@ async def create(conn: Connection, credential: WebAuthnCredential) -> bool:
         """
         INSERT INTO webauthn_credentials (
             id, sub, name, credential_id, public_key, sign_count, aaguid, transports, backup_eligible, backed_up,
-            uv_initialized, discoverable, attested, created_at, last_used_at
+            uv_initialized, discoverable, attested, created_at, last_used_at, voluntary
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
         ON CONFLICT (credential_id) DO NOTHING
         RETURNING id
         """,
@@ -33,6 +33,7 @@ async def create(conn: Connection, credential: WebAuthnCredential) -> bool:
         credential.attested,
         credential.created_at,
         credential.last_used_at,
+        credential.voluntary,
     )
     return created is not None
 
@@ -42,7 +43,7 @@ async def find(conn: Connection, credential_id: bytes) -> WebAuthnCredential | N
     row = await conn.fetchrow(
         """
         SELECT id, sub, name, credential_id, public_key, sign_count, aaguid, transports, backup_eligible, backed_up,
-               uv_initialized, discoverable, attested, created_at, last_used_at
+               uv_initialized, discoverable, attested, created_at, last_used_at, voluntary
         FROM webauthn_credentials
         WHERE credential_id = $1
         """,
@@ -56,7 +57,7 @@ async def list_of(conn: Connection, sub: str) -> tuple[WebAuthnCredential, ...]:
     rows = await conn.fetch(
         """
         SELECT id, sub, name, credential_id, public_key, sign_count, aaguid, transports, backup_eligible, backed_up,
-               uv_initialized, discoverable, attested, created_at, last_used_at
+               uv_initialized, discoverable, attested, created_at, last_used_at, voluntary
         FROM webauthn_credentials
         WHERE sub = $1
         ORDER BY created_at, id
@@ -73,17 +74,26 @@ async def count(conn: Connection, sub: str) -> int:
 
 
 async def record_use(
-    conn: Connection, id_: str, *, sign_count: int, backed_up: bool, user_verified: bool, now: datetime
+    conn: Connection,
+    id_: str,
+    *,
+    sign_count: int,
+    backed_up: bool,
+    user_verified: bool,
+    now: datetime,
+    discovered: bool = False,
 ) -> bool:
     """Remember the state after a verified use; answers no, and changes nothing, if the counter did not grow.
 
-    An authenticator without a counter says zero always, and that is let through (WebAuthn Level 3 §7.2 step 22).
+    An authenticator without a counter says zero always, and that is let through (WebAuthn Level 3 §7.2 step 22). One
+    that was ``discovered``, by itself and not by its id, is discoverable, whatever its browser said when it was made.
     """
     return (
         await conn.fetchval(
             """
             UPDATE webauthn_credentials
-            SET sign_count = $2, backed_up = $3, uv_initialized = uv_initialized OR $4, last_used_at = $5
+            SET sign_count = $2, backed_up = $3, uv_initialized = uv_initialized OR $4, last_used_at = $5,
+                discoverable = discoverable OR $6
             WHERE id = $1 AND (sign_count < $2 OR (sign_count = 0 AND $2 = 0))
             RETURNING id
             """,
@@ -92,6 +102,7 @@ async def record_use(
             backed_up,
             user_verified,
             now,
+            discovered,
         )
         is not None
     )
@@ -105,6 +116,11 @@ async def rename(conn: Connection, sub: str, id_: str, name: str) -> bool:
         )
         is not None
     )
+
+
+async def rely_on(conn: Connection, sub: str) -> None:
+    """Let no credential of the user's be voluntary any more."""
+    await conn.execute("UPDATE webauthn_credentials SET voluntary = false WHERE sub = $1 AND voluntary", sub)
 
 
 async def remove(conn: Connection, sub: str, id_: str) -> bool:
@@ -132,4 +148,5 @@ def _credential(row: Row) -> WebAuthnCredential:
         attested=row["attested"],
         created_at=row["created_at"],
         last_used_at=row["last_used_at"],
+        voluntary=row["voluntary"],
     )

@@ -9,11 +9,16 @@ from idp.oauth.request import AuthorizationRequest, RedirectTarget
 from idp.oauth.response_modes import RESPONSE_MODES, Parameters, Redirect
 from idp.web.pages import FormPostPage, Page
 from idp.web.provider import provider_of
+from idp.web.reader import here, language_of, remember_choice
 
 
 def page(request: Request, content: Page, *, status: int = 200) -> Response:
-    """The page as HTML."""
-    return HTMLResponse(provider_of(request).pages.render(content), status_code=status)
+    """The page as HTML, in the language of who reads it."""
+    language = language_of(request)
+    html = provider_of(request).pages.render(content, language, here=here(request))
+    response = HTMLResponse(html, status_code=status, headers={"Content-Language": language.tag})
+    remember_choice(request, response)
+    return response
 
 
 def public_document(request: Request, content: bytes, *, etag: str, max_age: int) -> Response:

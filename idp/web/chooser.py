@@ -3,6 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp.base.text import say
 from idp.model.user import User
 from idp.oauth.errors import AccessDenied, AuthorizationError
 from idp.store.database import Connection, transaction
@@ -59,9 +60,9 @@ async def choose(request: Request) -> Response:
         visit = await resume(request, conn)
         known = await _known(request, conn)
     signed_in, here = _signed_in(visit), f"interaction={visit.interaction.id}"
-    accounts = [Account(user.sub, Person(user.username), "Signed out") for user in known if user.sub != signed_in]
+    accounts = [Account(user.sub, Person(user.username), say("Signed out")) for user in known if user.sub != signed_in]
     if visit.standing.user is not None and visit.standing.user.sub == signed_in:
-        accounts.insert(0, Account(signed_in, Person(visit.standing.user.username), "Signed in"))
+        accounts.insert(0, Account(signed_in, Person(visit.standing.user.username), say("Signed in")))
     allow_form_target(request, visit.standing.request)
     forget = f"/login/forget?{here}" if any(user.sub != signed_in for user in known) else None
     return page(
@@ -89,7 +90,9 @@ async def show_forget(request: Request) -> Response:
         visit = await resume(request, conn)
         known = await _known(request, conn)
     here, signed_in = f"interaction={visit.interaction.id}", _signed_in(visit)
-    accounts = tuple(Account(user.sub, Person(user.username), "Signed out") for user in known if user.sub != signed_in)
+    accounts = tuple(
+        Account(user.sub, Person(user.username), say("Signed out")) for user in known if user.sub != signed_in
+    )
     content = ForgetPage(f"/login/forget?{here}", accounts, back_url=f"/login/choose?{here}")
     return page(request, content)
 

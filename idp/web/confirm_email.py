@@ -5,6 +5,7 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp.base.text import say
 from idp.model.mail_link import MailLink
 from idp.model.user import User
 from idp.store.database import Connection, transaction
@@ -19,7 +20,7 @@ from idp.web.provider import moment, provider_of
 from idp.web.trail import note
 from idp.web.verification import PATH
 
-ACCOUNT = ("Your account", "/account")
+ACCOUNT = (say("Your account"), "/account")
 
 
 async def show(request: Request) -> Response:
@@ -28,8 +29,10 @@ async def show(request: Request) -> Response:
     async with transaction(provider_of(request).pool) as conn:
         link = await get_opened(request, conn, secret, "verify_email")
         user = await _open_account(request, conn, link)
-    text = f"{link.email} was given for this account. Confirm it only if the account is yours."
-    content = LinkPage("Confirm your e-mail address", Person(user.username), text, PATH, secret, "Confirm address")
+    text = say("%(address)s was given for this account. Confirm it only if the account is yours.", address=link.email)
+    content = LinkPage(
+        say("Confirm your e-mail address"), Person(user.username), text, PATH, secret, say("Confirm address")
+    )
     return page(request, content)
 
 
@@ -52,8 +55,8 @@ async def submit(request: Request) -> Response:
 
 async def done(request: Request) -> Response:
     """What was done."""
-    text = "Mail about your account goes to this address from now on."
-    return page(request, DonePage("Your e-mail address is confirmed", text, None, ACCOUNT))
+    text = say("Mail about your account goes to this address from now on.")
+    return page(request, DonePage(say("Your e-mail address is confirmed"), text, None, ACCOUNT))
 
 
 async def _open_account(request: Request, conn: Connection, link: MailLink) -> User:
@@ -82,5 +85,8 @@ async def _settle(request: Request, conn: Connection, user: User, link: MailLink
 
 def _taken(request: Request, link: MailLink) -> Response:
     """Said to somebody who has the mailbox, and so need not be told that the address is theirs."""
-    text = f"{link.email} is confirmed for another account already. Sign in with that one, or remove it there first."
-    return page(request, DonePage("This address is in use", text, None, ACCOUNT, icon="alert"), status=409)
+    text = say(
+        "%(address)s is confirmed for another account already. Sign in with that one, or remove it there first.",
+        address=link.email,
+    )
+    return page(request, DonePage(say("This address is in use"), text, None, ACCOUNT, icon="alert"), status=409)

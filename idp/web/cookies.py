@@ -1,6 +1,7 @@
-"""The three cookies (ASVS 3.3): the session, the browser to which interactions are bound, and the device.
+"""The cookies (ASVS 3.3): the session, the browser to which interactions are bound, the device, and the language.
 
-The device is the browser as accounts know it that have signed in there; it alone outlives the browser's closing.
+The device is the browser as accounts know it that have signed in there. It outlives the browser's closing, and so does
+the language, which alone is no secret.
 """
 
 from datetime import timedelta
@@ -20,6 +21,12 @@ def read(request: Request, provider: Provider, name: str) -> str | None:
     """The cookie's value, if it is there and of a size that we would have set."""
     value = request.cookies.get(_name(provider, name))
     return value if value is not None and 16 <= len(value) <= 64 else None
+
+
+def read_short(request: Request, provider: Provider, name: str) -> str | None:
+    """The value of a cookie that is no secret."""
+    value = request.cookies.get(_name(provider, name))
+    return value if value is not None and len(value) < 16 else None
 
 
 def write(response: Response, provider: Provider, name: str, value: str, *, life: timedelta | None = None) -> None:

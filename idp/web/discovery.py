@@ -9,6 +9,7 @@ from starlette.responses import Response
 
 from idp.oauth.metadata import metadata
 from idp.web.answers import public_document
+from idp.web.language import LANGUAGES
 from idp.web.provider import provider_of
 
 MAX_AGE = 300
@@ -22,5 +23,5 @@ async def discovery(request: Request) -> Response:
 
 @cache
 def _document(issuer: str) -> tuple[bytes, str]:
-    document = json.dumps(metadata(issuer), separators=(",", ":")).encode()
+    document = json.dumps(metadata(issuer, [language.tag for language in LANGUAGES]), separators=(",", ":")).encode()
     return document, f'"{hashlib.sha256(document).hexdigest()[:32]}"'

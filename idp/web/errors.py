@@ -8,6 +8,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.types import ExceptionHandler
 
 from idp.base.digest import Busy
+from idp.base.text import Moment, Phrase, Text, say
 from idp.oauth.errors import (
     AccountSelectionRequired,
     AuthorizationError,
@@ -21,51 +22,80 @@ from idp.oauth.errors import (
 )
 from idp.store.database import Unavailable
 from idp.web.answers import page, refuse
+from idp.web.flow import StaleInteraction
 from idp.web.pages import ErrorPage
 from idp.web.provider import moment
+from idp.web.restart import restart
 from idp.web.trail import note_refusal
 
 _LOG = logging.getLogger(__name__)
 
-_STOPPED = "To keep you safe, we stopped."
-_ASK_AGAIN = "Go back to the app and start again. If it happens again, send its support team these details."
-PAGE_WORDS: dict[str, tuple[str, str]] = {
+_STOPPED = say("To keep you safe, we stopped.")
+_ASK_AGAIN = say("Go back to the app and start again. If it happens again, send its support team these details.")
+PAGE_WORDS: dict[str, tuple[Text, tuple[Text, ...]]] = {
     "redirect_uri_mismatch": (
-        "This sign-in link does not work",
-        f"The app asked us to send you back to an address that it has not registered. {_STOPPED}",
+        say("This sign-in link does not work"),
+        (say("The app asked us to send you back to an address that it has not registered."), _STOPPED),
     ),
     "redirect_uri_missing": (
-        "This sign-in link does not work",
-        f"The app did not say where to send you back to. {_STOPPED}",
+        say("This sign-in link does not work"),
+        (say("The app did not say where to send you back to."), _STOPPED),
     ),
-    "client_unknown": ("We do not know this app", f"We do not know the app that sent you here. {_STOPPED}"),
-    "invalid_request": ("This link does not work", "What was sent to us is not complete or not readable."),
-    "interaction_gone": ("This sign-in has ended", "Go back to the app and start again."),
+    "client_unknown": (
+        say("We do not know this app"),
+        (say("We do not know the app that sent you here."), _STOPPED),
+    ),
+    "invalid_request": (
+        say("This link does not work"),
+        (say("What was sent to us is not complete or not readable."),),
+    ),
+    "interaction_gone": (
+        say("This sign-in has ended"),
+        (say("Go back to the app and start again."),),
+    ),
     "link_gone": (
-        "This link does not work any more",
-        "It was used already, it is too old, or a newer one took its place. Nothing was changed.",
+        say("This link does not work any more"),
+        (say("It was used already, it is too old, or a newer one took its place. Nothing was changed."),),
     ),
-    "cross_site": ("This page was sent from another site", f"Only our own pages may do that. {_STOPPED}"),
+    "cross_site": (
+        say("This page was sent from another site"),
+        (say("Only our own pages may do that."), _STOPPED),
+    ),
     "logout_refused": (
-        "This sign-out link does not work",
-        f"The app asked us to send you to an address that it has not registered. {_STOPPED}",
+        say("This sign-out link does not work"),
+        (say("The app asked us to send you to an address that it has not registered."), _STOPPED),
     ),
     "factor_locked": (
-        "This way to sign in is switched off",
-        "Wrong codes were entered too often, so codes are not accepted any more. Your password may be known to "
-        "somebody else: ask the help desk to unlock your account, then change it.",
+        say("This way to sign in is switched off"),
+        (
+            say("Wrong codes were entered too often, so codes are not accepted any more."),
+            say("Your password may be known to somebody else: ask the help desk to unlock your account."),
+            say("Then change it."),
+        ),
     ),
     "no_second_factor": (
-        "Recovery codes need something to stand in for",
-        "Add a passkey or an authenticator app first. Then make recovery codes, in case that you lose it.",
+        say("Recovery codes need something to stand in for"),
+        (
+            say("Add a passkey or an authenticator app first."),
+            say("Then make recovery codes, in case that you lose it."),
+        ),
     ),
-    "not_found": ("There is nothing here", "The address may be mistyped, or what was here has gone."),
-    "server_busy": ("We cannot do this right now", "Nothing was changed. Try again in a minute."),
-    "internal": ("Something went wrong on our side", "Nothing of what you did is lost. Try again in a minute."),
+    "not_found": (
+        say("There is nothing here"),
+        (say("The address may be mistyped, or what was here has gone."),),
+    ),
+    "server_busy": (
+        say("We cannot do this right now"),
+        (say("Nothing was changed. Try again in a minute."),),
+    ),
+    "internal": (
+        say("Something went wrong on our side"),
+        (say("Nothing of what you did is lost. Try again in a minute."),),
+    ),
 }
 
 _ADVICE = {
-    "link_gone": "Open the newest mail that we sent you, or ask for a new link on the page where you asked for it."
+    "link_gone": say("Open the newest mail that we sent you, or ask for a new link on the page where you asked for it.")
 }
 
 # Asking under prompt=none is how an app finds out: these answers are no refusals of anything.
@@ -123,10 +153,10 @@ def error_page(request: Request, cause: str, *, status: int, detail: str = "", c
     reference: str = request.state.request_id
     _LOG.info("page error %s %s: %r %r", cause, reference, detail, client_id[:64])
     title, text = PAGE_WORDS[cause]
-    facts = [("Cause", cause.replace("_", " "))]
+    facts: list[tuple[Phrase, Phrase]] = [(say("Cause"), cause)]
     if client_id:
-        facts.append(("App", client_id))
-    facts.append(("Time", f"{moment(request):%-d %B %Y, %H:%M} UTC"))
+        facts.append((say("App"), client_id))
+    facts.append((say("Time"), Moment(moment(request))))
     return page(
         request, ErrorPage(cause, title, text, tuple(facts), reference, _ADVICE.get(cause, _ASK_AGAIN)), status=status
     )
@@ -169,6 +199,7 @@ HANDLERS: dict[type[Exception], ExceptionHandler] = {
     BearerError: bearer_error,
     AuthorizationError: authorization_error,
     PageError: page_error,
+    StaleInteraction: restart,
     Unavailable: unavailable,
     Busy: unavailable,
     HTTPException: http_error,

@@ -1,7 +1,10 @@
 """From one step of an interaction to the next, and from the last one back to the client."""
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import timedelta
+from types import MappingProxyType
+from typing import Any
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -23,6 +26,7 @@ from idp.store.interactions import (
     consume_interaction,
     create_interaction,
     find_interaction,
+    find_stale,
     record_challenge,
     record_proof,
 )
@@ -30,10 +34,15 @@ from idp.store.known_devices import remember_device
 from idp.store.sessions import create_session, end_session, find_session, rotate_session
 from idp.web import cookies
 from idp.web.answers import deliver, refuse, see_other
+from idp.web.enrolment import note_enrolment
+from idp.web.familiarity import note_familiarity
 from idp.web.provider import Provider, moment, provider_of
+from idp.web.reader import heed_account, heed_request
+from idp.web.recover.factor_recovery import cancel_if_shown
 from idp.web.source import address_of, user_agent_of
 from idp.web.standing import Standing, load_request, stand
 from idp.web.trail import note
+from idp.web.trust import trust_browser
 
 DEVICE_LIFE = timedelta(days=180)
 
@@ -44,6 +53,14 @@ class Visit:
 
     interaction: Interaction
     standing: Standing
+
+
+class StaleInteraction(Exception):
+    """A page of an interaction that has expired, or has ``ended``: its browser may have what it asked for anew."""
+
+    def __init__(self, interaction: Interaction, *, ended: bool) -> None:
+        super().__init__(interaction.id)
+        self.interaction, self.ended = interaction, ended
 
 
 async def current_session(request: Request, conn: Connection) -> Session | None:
@@ -80,32 +97,49 @@ async def begin(
 
 
 async def resume(request: Request, conn: Connection) -> Visit:
-    """The interaction that the query names, if this very browser began it; raises PageError otherwise."""
+    """The interaction that the query names, if this very browser began it.
+
+    Raises StaleInteraction where it is over, and PageError where this browser has begun none of that name.
+    """
     provider, now = provider_of(request), moment(request)
     browser = cookies.read(request, provider, "browser")
     interaction_id = request.query_params.get("interaction", "")
     known = browser is not None and interaction_id.isascii() and interaction_id.isalnum()
     found = await find_interaction(conn, interaction_id, browser or "", now=now) if known else None
     if found is None:
+        stale = await find_stale(conn, interaction_id, browser or "", now=now) if known else None
+        if stale is not None:
+            raise StaleInteraction(stale[0], ended=stale[1])
         raise PageError("interaction_gone", status=403 if request.method == "POST" else 400)
     return await revisit(request, conn, found)
 
 
 async def revisit(request: Request, conn: Connection, interaction: Interaction) -> Visit:
     """The standing of an interaction as it is now."""
+    heed_request(request, interaction.parameters)
     asked = await load_request(conn, dict(interaction.parameters)) if interaction.parameters is not None else None
     session = await current_session(request, conn)
     standing = await stand(
-        provider_of(request), conn, request=asked, session=session, interaction=interaction, now=moment(request)
+        provider_of(request),
+        conn,
+        request=asked,
+        session=session,
+        interaction=interaction,
+        now=moment(request),
+        device=cookies.read(request, provider_of(request), "device"),
     )
+    heed_account(request, standing.user)
     return Visit(interaction, standing)
 
 
-async def proceed(request: Request, conn: Connection, visit: Visit) -> Response:
-    """Go on: establish the session once the account's own requirement is met, then the next page or the answer."""
+async def proceed(request: Request, conn: Connection, visit: Visit, *, trust: bool = False) -> Response:
+    """Go on: establish the session once the account's own requirement is met, then the next page or the answer.
+
+    With ``trust`` the browser stands in for the second step from then on.
+    """
     standing, established = visit.standing, None
     if visit.interaction.evidence and standing.user and standing.account_met and not _is_established(visit):
-        established = await _establish(request, conn, standing, standing.user)
+        established = await _establish(request, conn, standing, standing.user, trust=trust)
         # From now on the session alone has what was proved: what waits here cannot outlast a sign-out (A-70).
         visit = replace(visit, interaction=await record_proof(conn, visit.interaction.id, standing.user.sub, ()))
         standing = await stand(
@@ -115,6 +149,7 @@ async def proceed(request: Request, conn: Connection, visit: Visit) -> Response:
             session=established.session,
             interaction=visit.interaction,
             now=moment(request),
+            device=established.device or cookies.read(request, provider_of(request), "device"),
         )
     response = await _next(request, conn, Visit(visit.interaction, standing))
     if established is not None:
@@ -132,9 +167,9 @@ def _is_established(visit: Visit) -> bool:
 
 async def _next(request: Request, conn: Connection, visit: Visit) -> Response:
     standing, here = visit.standing, f"interaction={visit.interaction.id}"
+    await note_enrolment(request, conn, standing)
     if standing.request is None:
-        done = standing.user is not None and bool(standing.evidence) and standing.outlook.met
-        if not done:
+        if not standing.is_done:
             return see_other(f"/login?{here}")
         await consume_interaction(conn, visit.interaction.id, now=moment(request))
         return see_other(visit.interaction.return_to)
@@ -201,12 +236,13 @@ class Established:
             cookies.write(response, provider, "device", self.device, life=DEVICE_LIFE)
 
 
-async def _establish(request: Request, conn: Connection, standing: Standing, user: User) -> Established:
+async def _establish(request: Request, conn: Connection, standing: Standing, user: User, *, trust: bool) -> Established:
     """The session with what was just proved, under a new secret (ASVS 7.2.4); another user's session ends.
 
     Raises PageError where the session to be raised is gone.
     """
     session = standing.session
+    await cancel_if_shown(request, conn, user, standing.evidence)
     if session is not None and session.sub != user.sub:
         await end_session(conn, session.id, now=moment(request))
         session = None
@@ -216,7 +252,7 @@ async def _establish(request: Request, conn: Connection, standing: Standing, use
             # It was ended elsewhere in this very moment, and what it had shown has ended with it.
             raise PageError("interaction_gone")
         await _note_sign_in(request, conn, "step_up", standing, raised.session)
-        return raised
+        return await _with_device(request, conn, raised, user, trust=True) if trust else raised
     provider, now, secret = provider_of(request), moment(request), token(provider_of(request).entropy)
     created = await create_session(
         conn,
@@ -229,13 +265,31 @@ async def _establish(request: Request, conn: Connection, standing: Standing, use
         address=address_of(request),
         user_agent=user_agent_of(request),
     )
-    await _note_sign_in(request, conn, "sign_in", standing, created)
+    news = await note_familiarity(request, conn, user)
+    await _note_sign_in(request, conn, "sign_in", standing, created, news)
+    return await _with_device(request, conn, Established(created, secret), user, trust=trust)
+
+
+async def _with_device(
+    request: Request, conn: Connection, established: Established, user: User, *, trust: bool
+) -> Established:
+    """The same with a new secret of the device, which is known from now on, and trusted if its owner wishes."""
+    provider, now = provider_of(request), moment(request)
     device, former = token(provider.entropy), cookies.read(request, provider, "device")
     await remember_device(conn, device, user.sub, former=former, now=now, life=DEVICE_LIFE)
-    return Established(created, secret, device)
+    if trust:
+        await trust_browser(request, conn, user, established.session, device)
+    return replace(established, device=device)
 
 
-async def _note_sign_in(request: Request, conn: Connection, event: str, standing: Standing, session: Session) -> None:
+async def _note_sign_in(
+    request: Request,
+    conn: Connection,
+    event: str,
+    standing: Standing,
+    session: Session,
+    news: Mapping[str, Any] = MappingProxyType({}),
+) -> None:
     assurance = assess(session.evidence)
     await note(
         request,
@@ -247,7 +301,13 @@ async def _note_sign_in(request: Request, conn: Connection, event: str, standing
         acr=assurance and assurance.acr,
         amr=assurance and list(assurance.amr),
         reasons=[f"{reason.kind}: {reason.acr}" for reason in standing.requirement.reasons],
+        **news,
+        **_trusted(standing),
     )
+
+
+def _trusted(standing: Standing) -> Mapping[str, Any]:
+    return {"trusted_device": True} if standing.on_trust else {}
 
 
 async def raise_session(

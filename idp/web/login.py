@@ -1,5 +1,8 @@
 """``/login``: who is there, step by step, until the interaction has all that it asks."""
 
+from dataclasses import replace
+from datetime import timedelta
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -7,25 +10,30 @@ from idp.authn.accounts import canonical_login
 from idp.authn.freshness import merge
 from idp.authn.methods import Attempt, Consequence, Proved, Refusal, prove
 from idp.authn.methods.webauthn import CHALLENGE_LIFE
+from idp.authn.policy import Enrolment, has_passkey_alone
 from idp.authn.throttle import subject_of_name
 from idp.base.seal import MasterKey
+from idp.base.text import Hour, Text, say, say_many
 from idp.model.credential import Authenticator
 from idp.model.user import User
 from idp.store.database import Connection, transaction
 from idp.store.interactions import consume_challenge, record_proof
 from idp.store.users import find_by_login, find_user, get_user
 from idp.web.answers import allow_form_target, page, see_other
+from idp.web.enrolment import defer_enrolment
 from idp.web.errors import error_page
 from idp.web.flow import Visit, begin, bind, proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import AnotherWayPage, EnrolPage, Fault, Offer, Person, Way
 from idp.web.provider import moment, provider_of
+from idp.web.recover.lost_factor import may_have_lost_all
 from idp.web.sent_codes import is_sent, send_first, send_in
 from idp.web.slip import needed, slip_of
 from idp.web.source import source_of
 from idp.web.steps import STEPS, Stage, step_of
 from idp.web.trail import note
+from idp.web.trust import may_trust, trust_days
 
 Form = dict[str, str]
 
@@ -62,10 +70,21 @@ async def submit(request: Request) -> Response:
             user = None if isinstance(attempt, Refusal) else attempt.user
             await _note_refusal(request, conn, visit, method, user, outcome)
             return await _page(request, conn, visit, method=method, refused=outcome, form=form)
+        trust = "trust" in form and may_trust(request, visit.standing, outcome.evidence.method)
         visit = await _keep(request, conn, visit, outcome)
-        response = await proceed(request, conn, visit)
+        response = await proceed(request, conn, visit, trust=trust)
     await send_first(request, visit)
     return response
+
+
+async def later(request: Request) -> Response:
+    """Go on without what the organisation asks the user to add, as long as that may wait."""
+    await read_page_form(request)
+    async with transaction(provider_of(request).pool) as conn:
+        visit = await resume(request, conn)
+        if not await defer_enrolment(request, conn, visit.standing):
+            return see_other(f"/login?interaction={visit.interaction.id}")
+        return await proceed(request, conn, await revisit(request, conn, visit.interaction))
 
 
 def _method(request: Request, form: Form) -> str:
@@ -168,8 +187,8 @@ async def _note_refusal(
 def _is_done(visit: Visit) -> bool:
     standing = visit.standing
     if standing.request is None:
-        return bool(standing.user and standing.evidence and standing.outlook.met)
-    return standing.need is None or standing.need.prompt not in {"login", "step_up", "enrol"}
+        return standing.is_done
+    return standing.need is None or standing.need.prompt not in {"login", "step_up", "enrol", "remind"}
 
 
 async def _page(
@@ -185,13 +204,18 @@ async def _page(
     standing = visit.standing
     allow_form_target(request, standing.request)
     status = 400 if refused else 200
-    stage = Stage(visit, Fault.of(refused.cause) if refused else None, form or {}, _used(visit))
+    fault = Fault.of(refused.cause) if refused else None
+    stage = Stage(visit, fault, form or {}, _used(visit), trust_days=trust_days(request, standing))
+    if standing.user is not None and not standing.evidence and has_passkey_alone(standing.authenticators):
+        return page(request, await step_of("webauthn").draw(request, conn, stage), status=status)
     if not standing.evidence or standing.user is None or method == "password":
         return page(request, await step_of("password").draw(request, conn, stage), status=status)
+    if standing.outlook.met:
+        return page(request, _remind(request, visit), status=status)
     if not standing.outlook.ways:
         if not standing.account_met and any(one.locked for one in standing.authenticators):
             return error_page(request, "factor_locked", status=403)
-        return page(request, _enrol(visit), status=status)
+        return page(request, _enrol(request, visit), status=status)
     way = _way(request, visit, method)
     return page(request, await step_of(way.method).draw(request, conn, stage), status=status)
 
@@ -202,21 +226,31 @@ def _way(request: Request, visit: Visit, method: str | None) -> Authenticator:
     return next((way for way in ways if way.method == wanted), ways[0])
 
 
-def _used(visit: Visit) -> str | None:
+def _used(visit: Visit) -> Text | None:
     """How the session began, where it is now to show more."""
     if visit.interaction.evidence or not visit.standing.evidence:
         return None
     first = min(visit.standing.evidence, key=lambda one: one.at)
-    return f"You signed in with {step_of(first.method).used} at {first.at:%H:%M} UTC."
+    used = step_of(first.method).used
+    return say("You signed in at %(time)s UTC with %(way)s.", time=Hour(first.at), way=used)
 
 
-def _enrol(visit: Visit) -> EnrolPage:
+def _enrol(request: Request, visit: Visit) -> EnrolPage:
     standing, back = visit.standing, f"return_to=/login%3Finteraction%3D{visit.interaction.id}"
     passkey = Offer.passkey(f"/account/authenticators/add-passkey?{back}")
     totp = Offer.totp(f"/account/authenticators/add-totp?{back}")
-    offers = (passkey, totp) if standing.requirement.acr == "mfa" else (passkey,)
-    client = standing.request.client.client_name if standing.request else "This page"
-    text = f"{client} needs a sign-in that your account cannot do yet. Add one of these, then go on."
+    level = standing.enrolment.acr if standing.outlook.met and standing.enrolment else standing.requirement.acr
+    offers = (passkey, totp) if level == "mfa" else (passkey,)
+    if level == "mfa" and "sms" not in provider_of(request).tools.off:
+        offers = (*offers, Offer.phone(f"/account/authenticators/add-phone?{back}"))
+    text = say("This page needs a sign-in that your account cannot do yet. Add one of these, then go on.")
+    if standing.request is not None:
+        text = say(
+            "%(client)s needs a sign-in that your account cannot do yet. Add one of these, then go on.",
+            client=standing.request.client.client_name,
+        )
+    if standing.requirement.reasons and standing.requirement.reasons[0].kind in {"group", "installation"}:
+        text = say("Your account cannot do this yet. Add one of these, then go on.")
     person = Person(needed(standing.user).username)
     here = f"interaction={visit.interaction.id}"
     return EnrolPage(
@@ -227,6 +261,24 @@ def _enrol(visit: Visit) -> EnrolPage:
         not_you_url=f"/login/other-account?{here}",
         cancel_url=f"/login/cancel?{here}",
     )
+
+
+def _remind(request: Request, visit: Visit) -> EnrolPage:
+    """What the organisation asks for, with the days that are left to add it."""
+    enrolment, content = needed(visit.standing.enrolment), _enrol(request, visit)
+    due_at = enrolment.due_at or moment(request) + provider_of(request).enrolment_grace
+    days = max(1, -((moment(request) - due_at) // timedelta(days=1)))
+    text = say_many(
+        "Your account cannot do this yet. You have 1 day to add one of these.",
+        "Your account cannot do this yet. You have %(count)s days to add one of these.",
+        days,
+    )
+    later_url = f"/login/later?interaction={visit.interaction.id}"
+    return replace(content, text=text, title=_title(enrolment), later_url=later_url)
+
+
+def _title(enrolment: Enrolment) -> Text:
+    return say("Add a second step") if enrolment.acr == "mfa" else say("Add a passkey")
 
 
 async def another_way(request: Request) -> Response:
@@ -246,6 +298,7 @@ async def another_way(request: Request) -> Response:
         (*ways, *weak),
         not_you_url=f"/login/other-account?{here}",
         cancel_url=f"/login/cancel?{here}",
+        lost_url=f"/recover/factor?{here}" if may_have_lost_all(visit) else None,
     )
     return page(request, content)
 

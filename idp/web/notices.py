@@ -4,26 +4,33 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from textwrap import fill
 
 from starlette.requests import Request
 
 from idp.base.entropy import Entropy, identifier
+from idp.base.text import Moment, Phrase, say
 from idp.model.message import Message
 from idp.model.user import User
 from idp.store.database import Connection
 from idp.store.outbox import create_message, has_message
+from idp.web.language import Language
 from idp.web.pages import Pages
 from idp.web.provider import moment, provider_of
+from idp.web.reader import language_for
 from idp.web.source import address_of, user_agent_of
 
 LIFE = timedelta(hours=24)
 """A notice that no gateway takes for so long is given up."""
 LONGEST_FACT = 64
+LINE = 72
 
 NOTICES: Mapping[str, tuple[str, ...]] = {
     "authenticator_added": ("name",),
     "authenticator_removed": ("name",),
+    "device_trusted": ("until",),
     "password_changed": (),
+    "password_removed": (),
     "recovery_codes_renewed": (),
     "recovery_code_used": (),
     "sign_in_refused_after_password": (),
@@ -39,12 +46,19 @@ NOTICES: Mapping[str, tuple[str, ...]] = {
     "recovery_refused": (),
     "password_reset": (),
     "account_deleted": (),
+    "new_device": (),
+    "new_network": (),
+    "factor_recovery_asked": ("link", "ripe_at"),
+    "factor_recovery_ripe": ("link", "ends_at"),
+    "factor_recovery_cancelled": (),
+    "factor_recovery_done": (),
 }
 """All kinds of notices, and the facts that each must be given; ``templates/mail/<kind>.txt`` has the words."""
 
 REPEATED: Mapping[str, timedelta] = {
     "sign_in_refused_after_password": timedelta(hours=1),
     "recovery_refused": timedelta(hours=1),
+    "new_network": timedelta(days=1),
 }
 """What a stranger can cause again and again is told once in so long, so that nobody's mailbox is filled."""
 
@@ -91,21 +105,26 @@ async def write_to(
     Raises KeyError and TypeError as ``notify_user`` does.
     """
     provider, now = provider_of(request), moment(request)
-    where = f"{browser_of(user_agent_of(request))}, network address {_fact(address_of(request)) or 'unknown'}"
-    writer = Writer(provider.pages, provider.issuer, provider.entropy, now, where)
+    where = say(
+        "%(browser)s, network address %(address)s",
+        browser=browser_of(user_agent_of(request)),
+        address=_fact(address_of(request)) or say("unknown"),
+    )
+    writer = Writer(provider.pages, provider.issuer, provider.entropy, now, where, language_for(request, user))
     message = writer.message(recipient, user, kind, facts, life=life)
     await create_message(conn, message, provider.tools.master_key, entropy=provider.entropy)
 
 
 @dataclass(frozen=True, slots=True)
 class Writer:
-    """What a mail is written with: the words, the issuer, and when and from where came what it tells of."""
+    """What a mail is written with: the words and their language, the issuer, when and whence came what it tells of."""
 
     pages: Pages
     issuer: str
     entropy: Entropy
     now: datetime
-    where: str
+    where: Phrase
+    language: Language
 
     def message(
         self, recipient: str, user: User, kind: str, facts: Mapping[str, object], *, life: timedelta = LIFE
@@ -131,15 +150,16 @@ class Writer:
         }
         written = self.pages.render_text(
             f"mail/{kind}.txt",
+            self.language,
             **said,
             username=_fact(user.username),
-            at=f"{self.now:%-d %B %Y, %H:%M} UTC",
+            at=Moment(self.now),
             where=self.where,
             account_url=f"{self.issuer}/account",
             recover_url=f"{self.issuer}/recover",
         )
-        subject, _, text = written.partition("\n")
-        return subject.strip(), text.strip() + "\n"
+        subject, _, text = written.strip().partition("\n")
+        return subject.strip(), "\n".join(map(_wrapped, text.strip().split("\n"))) + "\n"
 
 
 def _check(kind: str, facts: Mapping[str, object]) -> None:
@@ -148,11 +168,18 @@ def _check(kind: str, facts: Mapping[str, object]) -> None:
         raise TypeError(f"{kind} wants {', '.join(sorted(missing))}")
 
 
-def browser_of(user_agent: str) -> str:
+def _wrapped(line: str) -> str:
+    """The line broken between words, so that mail programs need not; a link stays whole."""
+    return fill(line, LINE, break_long_words=False, break_on_hyphens=False)
+
+
+def browser_of(user_agent: str) -> Phrase:
     """The browser and its system in words that people know, as far as the browser tells the truth."""
-    browser = next((name for mark, name in _BROWSERS if mark in user_agent), "another browser")
+    browser = next((name for mark, name in _BROWSERS if mark in user_agent), None)
     system = next((name for mark, name in _SYSTEMS if mark in user_agent), None)
-    return f"{browser} on {system}" if system else browser
+    if system is None:
+        return browser or say("Another browser")
+    return say("%(browser)s on %(system)s", browser=browser or say("Another browser"), system=system)
 
 
 def _fact(text: str) -> str:

@@ -1,10 +1,11 @@
 """What every handler may use: made once at the start, and frozen."""
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from starlette.requests import Request
 
+from idp.authn.breaches import BreachList
 from idp.authn.methods import Tools
 from idp.base.clock import Clock
 from idp.base.entropy import Entropy
@@ -43,7 +44,14 @@ class Provider:
     clock: Clock
     entropy: Entropy
     lifetimes: Lifetimes
+    min_acr: str | None = None
+    enrolment_grace: timedelta = timedelta(0)
+    trust_life: timedelta = timedelta(0)
     refusals: Allowance = field(default_factory=lambda: Allowance(600))
+    breaches: BreachList | None = None
+    breach_failures: Allowance = field(default_factory=lambda: Allowance(1))
+    sign_in_notices: bool = True
+    factor_recovery_delay: timedelta = timedelta(0)
 
     @property
     def is_secure(self) -> bool:

@@ -15,6 +15,7 @@ from idp.store import users
 from idp.store.database import Connection, transaction
 from idp.store.interactions import record_choice, record_proof
 from idp.web.answers import allow_form_target, page, see_other
+from idp.web.breached import is_breached
 from idp.web.flow import Visit, begin, bind, proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.limits import is_within
@@ -52,6 +53,8 @@ async def submit(request: Request) -> Response:
     if not await _may_register(request):
         await note_refusal(request, "registration_held_back", error="registration_throttled")
         return _page(request, visit, form, (Fault.of("registration_throttled"),))
+    if await is_breached(request, wanted.password):
+        return _page(request, visit, form, (_fault("password", "password_known"),))
     password_hash = await provider.tools.hasher.hash(wanted.password)
     written_to = wanted.email if wanted.email and await may_send(request, wanted.email) else None
     async with transaction(provider.pool) as conn:

@@ -8,6 +8,7 @@ from starlette.types import Scope
 
 from idp.web import (
     authorize,
+    branding,
     chooser,
     confirm_email,
     consent,
@@ -18,6 +19,7 @@ from idp.web import (
     login,
     logout,
     register,
+    related_origins,
     sent_codes,
     token,
     userinfo,
@@ -31,17 +33,19 @@ from idp.web.account import (
     email,
     overview,
     owner,
+    passkey_upgrade,
     password,
     phone,
     profile,
     recovery_codes,
+    remove_password,
     sessions,
     totp,
     webauthn,
 )
 from idp.web.cors import CrossOrigin
 from idp.web.pages import STATIC
-from idp.web.recover import ask, reset, second_step
+from idp.web.recover import ask, lost_factor, reset, second_step
 
 
 class _Versioned(StaticFiles):
@@ -63,6 +67,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route("/.well-known/openid-configuration", discovery.discovery),
     Route("/.well-known/oauth-authorization-server", discovery.discovery),
     Route("/.well-known/jwks.json", jwks.jwks),
+    Route("/.well-known/webauthn", related_origins.related_origins),
     Route("/oauth/authorize", authorize.authorize, methods=["GET", "POST"]),
     Route("/oauth/token", token.token, methods=["POST", "OPTIONS"], middleware=_cors("POST")),
     Route("/oauth/userinfo", userinfo.userinfo, methods=["GET", "POST", "OPTIONS"], middleware=_cors("GET, POST")),
@@ -71,6 +76,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route("/oauth/logout", logout.logout, methods=["GET", "POST"]),
     Route("/login", login.show, methods=["GET"]),
     Route("/login", login.submit, methods=["POST"]),
+    Route("/login/later", login.later, methods=["POST"]),
     Route("/login/another-way", login.another_way, methods=["GET"]),
     Route("/login/another-way", login.choose_way, methods=["POST"]),
     Route("/login/send-code", sent_codes.send_again, methods=["POST"]),
@@ -95,6 +101,15 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route("/recover/new-password", reset.show, methods=["GET"]),
     Route("/recover/new-password", reset.submit, methods=["POST"]),
     Route("/recover/done", reset.done, methods=["GET"]),
+    Route("/recover/factor", lost_factor.show, methods=["GET"]),
+    Route("/recover/factor", lost_factor.submit, methods=["POST"]),
+    Route("/recover/factor/asked", lost_factor.asked, methods=["GET"]),
+    Route("/recover/factor/cancel", lost_factor.show_cancel, methods=["GET"]),
+    Route("/recover/factor/cancel", lost_factor.cancel, methods=["POST"]),
+    Route("/recover/factor/cancelled", lost_factor.cancelled, methods=["GET"]),
+    Route("/recover/factor/finish", lost_factor.show_finish, methods=["GET"]),
+    Route("/recover/factor/finish", lost_factor.finish, methods=["POST"]),
+    Route("/recover/factor/done", lost_factor.done, methods=["GET"]),
     Route("/confirm-email", confirm_email.show, methods=["GET"]),
     Route("/confirm-email", confirm_email.submit, methods=["POST"]),
     Route("/confirm-email/done", confirm_email.done, methods=["GET"]),
@@ -114,10 +129,14 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route("/account/authenticators/add-phone", phone.submit, methods=["POST"]),
     Route("/account/authenticators/{id}/rename", authenticators.rename, methods=["GET", "POST"]),
     Route("/account/authenticators/{id}/remove", authenticators.remove, methods=["GET", "POST"]),
+    Route("/account/passkey-upgrade/options", passkey_upgrade.begin, methods=["POST"]),
+    Route("/account/passkey-upgrade", passkey_upgrade.finish, methods=["POST"]),
     Route("/account/recovery-codes", recovery_codes.show, methods=["GET"]),
     Route("/account/recovery-codes", recovery_codes.renew, methods=["POST"]),
     Route("/account/sessions", sessions.show, methods=["GET"]),
     Route("/account/sessions/end-others", sessions.end_others, methods=["POST"]),
+    Route("/account/sessions/ask-again", sessions.ask_again, methods=["POST"]),
+    Route("/account/sessions/trusted/{id}/ask-again", sessions.ask_again, methods=["POST"]),
     Route("/account/sessions/{id}/end", sessions.end, methods=["POST"]),
     Route("/account/email", email.show, methods=["GET"]),
     Route("/account/email", email.change, methods=["POST"]),
@@ -125,6 +144,7 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route("/account/email/remove", email.remove, methods=["POST"]),
     Route("/account/password", password.show, methods=["GET"]),
     Route("/account/password", password.change, methods=["POST"]),
+    Route("/account/password/remove", remove_password.remove, methods=["POST"]),
     Route("/account/profile", profile.show, methods=["GET"]),
     Route("/account/profile", profile.change, methods=["POST"]),
     Route("/account/apps", apps.show, methods=["GET"]),
@@ -137,5 +157,8 @@ ROUTES: tuple[BaseRoute, ...] = (
     Route("/goodbye", delete.goodbye, methods=["GET"]),
     Route("/health/live", health.live),
     Route("/health/ready", health.ready),
+    Route("/branding.css", branding.css),
+    Route("/logos/{digest:str}.png", branding.client_logo),
+    Route("/branding/logo", branding.logo),
     Mount("/static", _Versioned(directory=STATIC)),
 )

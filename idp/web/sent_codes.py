@@ -23,6 +23,7 @@ from idp.web.flow import Visit, resume
 from idp.web.forms import read_page_form
 from idp.web.notices import write_to
 from idp.web.provider import moment, provider_of
+from idp.web.reader import language_for
 from idp.web.trail import note, note_refusal
 
 
@@ -96,6 +97,8 @@ async def _write(request: Request, conn: Connection, user: User, method: str, re
         await write_to(request, conn, recipient, user, "sign_in_code", life=LIFE, code=code)
         return
     host = urlsplit(provider.issuer).hostname
-    text = provider.pages.render_text("sms/code.txt", code=code, host=host, minutes=LIFE.seconds // 60)
+    text = provider.pages.render_text(
+        "sms/code.txt", language_for(request, user), code=code, host=host, minutes=LIFE.seconds // 60
+    )
     message = Message(identifier(provider.entropy), "sms", recipient, "sign_in_code", "", text.strip(), now, now + LIFE)
     await create_message(conn, message, provider.tools.master_key, entropy=provider.entropy)

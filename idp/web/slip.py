@@ -10,8 +10,6 @@ from idp.web.standing import Standing
 
 T = TypeVar("T")
 
-LEVELS = {"mfa": "two steps", "phr": "sign-in that cannot be phished", "phrh": "device-bound key"}
-
 
 def needed(value: T | None) -> T:
     """The value; where there is none, the step is out of order and the interaction of no use."""
@@ -25,7 +23,8 @@ def client_of(asked: AuthorizationRequest | None) -> Client | None:
     if asked is None:
         return None
     client, host = asked.client, host_of(asked.target.redirect_uri)
-    return Client(client.client_name, host, policy_uri=client.policy_uri, tos_uri=client.tos_uri)
+    logo = f"/logos/{client.logo_digest}.png" if client.logo_digest else None
+    return Client(client.client_name, host, logo, client.policy_uri, client.tos_uri)
 
 
 def host_of(redirect_uri: str) -> str:
@@ -36,16 +35,19 @@ def host_of(redirect_uri: str) -> str:
 
 def slip_of(standing: Standing) -> Slip:
     """The slip, with the reason for a step-up once somebody has begun to sign in."""
-    why = _why(standing) if standing.user is not None and standing.evidence and not standing.outlook.met else None
+    short = not standing.outlook.met or standing.reminder
+    why = _why(standing) if standing.user is not None and standing.evidence and short else None
     return Slip(client_of(standing.request), why)
 
 
 def _why(standing: Standing) -> Why | None:
+    if standing.reminder and standing.outlook.met and standing.enrolment is not None:
+        return Why("organisation", standing.enrolment.acr)
     if not standing.requirement.reasons:
         return None
     reason = standing.requirement.reasons[0]
-    level = LEVELS[reason.acr]
-    article = "" if level.startswith("two") else "a "
+    if reason.kind in {"group", "installation"}:
+        return Why("organisation", reason.acr)
     if reason.kind == "account" or standing.request is None:
-        return Why(f"Your account asks for {article}", level, " to keep others out.")
-    return Why(f"{standing.request.client.client_name} asks for {article}", level, " before you go on.")
+        return Why("account", reason.acr)
+    return Why("app", reason.acr, standing.request.client.client_name)

@@ -43,6 +43,7 @@ CRYPTOGRAPHIC = {
 }
 ABOVE_THE_LOWEST_FLOOR = {
     "idp/authn/methods/totp.py": {"pyotp"},
+    "idp/authn/attestation.py": {"webauthn", "cryptography"},
     "idp/authn/methods/webauthn.py": {"webauthn", "cryptography"},
     "idp/notify/smtp.py": {"ssl"},
     "idp/oauth/issue.py": {"authlib"},
@@ -50,6 +51,7 @@ ABOVE_THE_LOWEST_FLOOR = {
     # Names of things, no secrets: the version of a static file, the tags of published documents, a socket's directory.
     "idp/web/pages/__init__.py": {"hashlib"},
     "idp/web/discovery.py": {"hashlib"},
+    "idp/store/client_logos.py": {"hashlib"},
     "idp/keys/ring.py": {"hashlib"},
     "idp/store/embedded.py": {"hashlib"},
     # The demo application is a client of ours, and no part of the provider.
@@ -154,7 +156,9 @@ def test_11_4_1_and_11_4_3_no_hash_is_weak() -> None:
             name = getattr(node, "id", "") or getattr(node, "attr", "") or getattr(node, "arg", "") or ""
             text = node.value if isinstance(node, ast.Constant) and isinstance(node.value, str) else ""
             assert not re.fullmatch(r"(?i)md[245]|sha_?1|rs1|ripemd\w*|hmac", f"{text}" if text else name) or (
-                name == "hmac" and path in {"idp/base/digest.py", "idp/base/seal.py"}
+                (name == "hmac" and path in {"idp/base/digest.py", "idp/base/seal.py"})
+                # How published lists of breached passwords are sorted, which protects nothing (`range_digest`).
+                or (text == "sha1" and path == "idp/base/digest.py")
             ), path
     assert set(jwk.ALGORITHMS) == {"RS256", "PS256", "ES256", "EdDSA"}
 

@@ -102,7 +102,9 @@ async def test_A_71_what_has_expired_is_refused_though_it_is_still_there(rig: Ri
         rig.clock.advance(2)
         assert (await http.get("/oauth/userinfo", headers=bearer)).status_code == 401
     rig.clock.advance(timedelta(minutes=50))
-    assert error_on(await waiting.submit(username="alice", password=PASSWORD)) == "interaction_gone"
+    begun_anew = await waiting.submit(username="alice", password=PASSWORD)
+    assert (begun_anew.url.path, 'name="username"' in begun_anew.text) == ("/login", True)
+    assert (await waiting.get("/account")).url.path == "/login"
     assert (await browser.get("/account")).url.path == "/login"
     async with rig.app.state.provider.pool.acquire() as conn:
         assert await conn.fetchval("SELECT count(*) FROM sessions") == 1

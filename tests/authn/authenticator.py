@@ -39,6 +39,7 @@ class Authenticator:
     user_handle: bytes | None = None
     discoverable: bool = True
     rsa_bits: int = 2048
+    aaguid: bytes = bytes(16)
     key: PrivateKey = field(init=False)
 
     def __post_init__(self) -> None:
@@ -50,7 +51,7 @@ class Authenticator:
         client_data = self._client_data(challenge, "webauthn.create", switches)
         attested = b"".join(
             (
-                bytes(16),
+                self.aaguid,
                 len(self.credential_id).to_bytes(2, "big"),
                 self.credential_id,
                 switches.get("public_key") or cbor2.dumps(self.cose_key()),
@@ -61,6 +62,9 @@ class Authenticator:
         if switches.get("fmt") == "packed":
             signed = data + hashlib.sha256(client_data).digest()
             statement = {"alg": self.alg, "sig": switches.get("signature") or self._sign(signed)}
+            if "vouched_by" in switches:
+                key, chain = switches["vouched_by"]
+                statement = {"alg": ES256, "sig": key.sign(signed, ec.ECDSA(hashes.SHA256())), "x5c": chain}
         attestation = {"fmt": switches.get("fmt", "none"), "attStmt": statement, "authData": data}
         response = {
             "clientDataJSON": base64url(client_data),

@@ -6,9 +6,22 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.authn.assurance import assess
-from idp.authn.policy import Outlook, Reason, Requirement, outlook, required
+from idp.authn.policy import (
+    Enrolment,
+    Outlook,
+    Reason,
+    Requirement,
+    is_waivable,
+    lacking,
+    of_organisation,
+    on_trusted_device,
+    outlook,
+    required,
+    upheld,
+)
 from idp.model.assurance import ACR_VALUES, Evidence, meets
 from idp.model.credential import Authenticator
+from idp.model.group import Group
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
 PASSWORD = Authenticator("password", "Password")
@@ -21,7 +34,7 @@ ALL = (PASSWORD, APP, SPARE, KEY, PASSKEY, TRUSTED)
 
 
 def names(found: tuple[Authenticator, ...]) -> str:
-    return " ".join(one.name for one in found)
+    return " ".join(str(one.name) for one in found)
 
 
 def look(acr: str, shown: tuple[Authenticator, ...], has: tuple[Authenticator, ...]) -> Outlook:
@@ -58,9 +71,72 @@ def test_required(
     assert [reason.kind for reason in found.reasons] == kinds
 
 
+def test_what_is_voluntary_is_not_asked_for_and_serves() -> None:
+    """Its owner may not know that it is there."""
+    by_itself = replace(PASSKEY, voluntary=True)
+    found = required(requested=None, client_min=None, authenticators=(PASSWORD, by_itself))
+    assert found == Requirement("1fa")
+    assert outlook(Requirement("phr"), (), (PASSWORD, by_itself), NOW).ways == (by_itself,)
+    asked = required(requested=None, client_min=None, authenticators=(PASSWORD, APP, by_itself))
+    assert asked.acr == "mfa"
+
+
 def test_a_reason_keeps_its_own_level() -> None:
     found = required(requested="phr", client_min="mfa", authenticators=())
     assert found.reasons == (Reason("application_request", "phr"), Reason("application_policy", "mfa"))
+
+
+def test_the_strongest_group_counts_beside_the_installation() -> None:
+    groups = [Group(name, acr, NOW) for name, acr in (("a", "mfa"), ("b", "phr"), ("c", None))]
+    assert of_organisation("mfa", groups) == (Reason("group", "phr"), Reason("installation", "mfa"))
+    assert of_organisation(None, groups[2:]) == ()
+
+
+WEEK = timedelta(days=7)
+GROUP = Reason("group", "mfa")
+
+# What is asked, what the user has, when it is due, the grace: then whether it may wait, None where nothing is lacking.
+LACKING = {
+    "it can be reached": (GROUP, (PASSWORD, APP), None, WEEK, None),
+    "a factor that is locked is there": (GROUP, (PASSWORD, replace(APP, locked=True)), None, WEEK, None),
+    "nobody was told yet": (GROUP, (PASSWORD,), None, WEEK, True),
+    "there is time": (GROUP, (PASSWORD,), NOW + timedelta(seconds=1), WEEK, True),
+    "time is up": (GROUP, (PASSWORD,), NOW, WEEK, False),
+    "there is no grace": (GROUP, (PASSWORD,), None, timedelta(0), False),
+    "an app is too little": (Reason("installation", "phr"), (PASSWORD, APP), None, WEEK, True),
+}
+
+
+@pytest.mark.parametrize(("reason", "has", "due_at", "grace", "may_wait"), LACKING.values(), ids=LACKING)
+def test_what_is_lacking(
+    reason: Reason, has: tuple[Authenticator, ...], due_at: datetime | None, grace: timedelta, may_wait: bool | None
+) -> None:
+    found = lacking((reason,), has, due_at=due_at, grace=grace, now=NOW)
+    assert (found and found.may_wait) == may_wait
+    assert upheld((reason,), found) == (() if may_wait else (reason,))
+
+
+def test_only_what_is_lacking_waits() -> None:
+    both = of_organisation("mfa", [Group("a", "phr", NOW)])
+    found = lacking(both, (PASSWORD, APP), due_at=None, grace=WEEK, now=NOW)
+    assert found == Enrolment((Reason("group", "phr"),), None, may_wait=True)
+    assert upheld(both, found) == (Reason("installation", "mfa"),)
+
+
+TRUSTED_DEVICE = {
+    "the account's two steps": ([("account", "mfa"), ("group", "mfa"), ("installation", "mfa")], "1fa", True),
+    "the request's stay": ([("application_request", "mfa"), ("account", "mfa")], "mfa", False),
+    "the client's stay": ([("application_policy", "mfa"), ("account", "mfa")], "mfa", False),
+    "phr stays": ([("group", "phr"), ("account", "mfa")], "phr", False),
+    "nothing is asked": ([], "1fa", False),
+}
+
+
+@pytest.mark.parametrize(("reasons", "acr", "waivable"), TRUSTED_DEVICE.values(), ids=TRUSTED_DEVICE)
+def test_a_34_what_a_trusted_device_stands_in_for(reasons: list[tuple[str, str]], acr: str, waivable: bool) -> None:
+    requirement = Requirement(reasons[0][1] if reasons else "1fa", tuple(Reason(*each) for each in reasons))
+    assert on_trusted_device(requirement).acr == acr
+    assert is_waivable(requirement) is waivable
 
 
 # The level, what was shown, what the user has: then the ways, the weak ones.

@@ -73,7 +73,7 @@ def test_an_unknown_client_is_refused(idp: Installation) -> None:
 
 
 def test_update_changes_what_is_given(idp: Installation) -> None:
-    added = idp.json(*ADD, "--min-acr", "mfa", "--logo-uri", "https://bank.example/logo.png")
+    added = idp.json(*ADD, "--min-acr", "mfa", "--policy-uri", "https://bank.example/privacy")
     updated = idp.json("update", added["client_id"], "--name", "New Bank", "--min-acr", "")
     assert updated == {**added, "client_name": "New Bank", "min_acr": None, "client_secret": None}
     assert "redirect_uris" in idp.refused("update", added["client_id"], "--redirect-uri", "nowhere")

@@ -1,46 +1,14 @@
 """The main job in a real browser: `idp dev`, its demo application, an authenticator app and a passkey."""
 
 import asyncio
-import os
-import signal
-import subprocess
-import sys
-import time
-from collections.abc import Awaitable, Callable, Iterator
-from pathlib import Path
+from collections.abc import Awaitable, Callable
 
-import pyotp
 import pytest
 from playwright.async_api import Page, expect
 
-from tests.cli.test_serve import ROOT, eventually, free_port
+from tests.journeys.people import PASSWORD, add_totp, enter_password, register
 
 pytestmark = pytest.mark.browser
-PASSWORD = "correct horse battery staple"
-
-
-@pytest.fixture
-def site(scratch: Path) -> Iterator[tuple[str, str]]:
-    """A whole installation for development: the addresses of the provider and of the demo application."""
-    port, demo_port = free_port(), free_port()
-    home = scratch / f"main-job-{port}"
-    home.mkdir(mode=0o711)
-    environ = {
-        **os.environ,
-        "IDP_DATA_DIR": str(home / "data"),
-        "IDP_KEYS_DIR": str(home / "keys"),
-        "IDP_RSA_BITS": "2048",
-    }
-    command = [sys.executable, "-m", "idp", "dev", f"--port={port}", f"--demo-port={demo_port}"]
-    log = home / "log"
-    with log.open("wb") as opened:
-        process = subprocess.Popen(command, cwd=ROOT, env=environ, stdout=opened, stderr=opened)
-    try:
-        eventually(lambda: f"Open http://localhost:{demo_port} " in log.read_text(), "it starts", within=60)
-        yield f"http://localhost:{port}", f"http://localhost:{demo_port}"
-    finally:
-        process.send_signal(signal.SIGINT)
-        process.wait(30)
 
 
 Touch = Callable[[bool], Awaitable[object]]
@@ -71,32 +39,12 @@ async def virtual_authenticator(page: Page) -> Touch:
     return touch
 
 
-async def register(page: Page, provider: str) -> None:
-    await page.goto(f"{provider}/register")
-    await page.fill("#username", "alice")
-    await page.fill("#password", PASSWORD)
-    await page.click("button.main")
-    await page.wait_for_url(f"{provider}/account")
-
-
-async def sign_in(page: Page) -> None:
-    await page.fill("#username", "alice")
-    await page.fill("#password", PASSWORD)
-    await page.click("form[data-method=password] button.main")
-
-
 async def test_register_totp_sign_in_step_up_and_out(page: Page, site: tuple[str, str]) -> None:
     provider, demo = site
     touch = await virtual_authenticator(page)
     await register(page, provider)
 
-    await page.goto(f"{provider}/account/authenticators")
-    await page.click("#add-totp")
-    totp = pyotp.TOTP((await page.inner_text("#totp-secret")).strip())
-    # The step before the present one is good too: so the present one is left for the sign-in.
-    await page.fill("#code", totp.at(int(time.time()) - 30))
-    await page.click("button.main")
-    await page.wait_for_url(f"{provider}/account/authenticators")
+    totp = await add_totp(page, provider)
     # A passkey for later: the app just shown is fresh enough to change authenticators.
     await page.click("#add-passkey")
     await page.click("#add-passkey")
@@ -109,7 +57,7 @@ async def test_register_totp_sign_in_step_up_and_out(page: Page, site: tuple[str
     await touch(False)
     await page.goto(demo)
     await page.click("#sign-in")
-    await sign_in(page)
+    await enter_password(page)
     # The account has both; the way used last comes first, so choose the app.
     await page.click("#use-another-way")
     await page.click("button[data-method=totp]")

@@ -28,10 +28,24 @@ def asking(prompt: str) -> AuthorizationRequest:
         (replace(READY, met=False), "step_up", "unmet_authentication_requirements"),
         (replace(READY, met=False, reachable=False), "enrol", "unmet_authentication_requirements"),
         (
-            replace(READY, met=False, reachable=False, request=replace(REQUEST, acr_is_essential=True)),
+            replace(
+                READY,
+                met=False,
+                reachable=False,
+                request_reachable=False,
+                request=replace(REQUEST, acr_is_essential=True),
+            ),
             "refuse",
             "unmet_authentication_requirements",
         ),
+        (
+            replace(READY, met=False, reachable=False, request=replace(REQUEST, acr_is_essential=True)),
+            "enrol",
+            "unmet_authentication_requirements",
+        ),
+        (replace(READY, reminder=True), "remind", "unmet_authentication_requirements"),
+        (replace(READY, met=False, reminder=True), "step_up", "unmet_authentication_requirements"),
+        (replace(READY, reminder=True, remembered=frozenset()), "remind", "unmet_authentication_requirements"),
         (replace(READY, remembered=frozenset()), "consent", "consent_required"),
         (replace(READY, request=asking("consent")), "consent", "consent_required"),
     ],
@@ -49,6 +63,7 @@ def test_the_first_thing_missing(situation: Situation, prompt: str, code: str) -
         replace(READY, request=asking("create"), chosen=True),
         replace(READY, request=asking("consent"), approved=frozenset({"openid"})),
         replace(READY, hinted="alice"),
+        replace(READY, request=asking("none"), reminder=True),
     ],
 )
 def test_nothing_is_missing(situation: Situation) -> None:

@@ -11,9 +11,11 @@ import pytest
 from jinja2 import UndefinedError
 from starlette.requests import Request
 
+from idp.base.text import Moment, Phrase
 from idp.model.user import User
 from idp.store.database import Connection, transaction
 from idp.store.outbox import text_of
+from idp.web.language import ENGLISH
 from idp.web.notices import LIFE, LONGEST_FACT, NOTICES, browser_of, notify_user
 from tests.doubles import START
 from tests.driver import ISSUER, Browser, Rig, running
@@ -23,12 +25,15 @@ TEMPLATES = Path(__file__).parents[2] / "templates" / "mail"
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 ALICE = User("s1", "alice", START, START, email="alice@mail.test", email_verified=True)
 LINK = f"{ISSUER}/recover/password?link={'x' * 43}"
-FACTS: dict[str, object] = {
+FACTS: dict[str, Phrase] = {
     "name": "Red key",
+    "until": "3 March",
     "factor": "Authenticator app",
     "email": "new@mail.test",
     "link": LINK,
     "code": "123456",
+    "ripe_at": Moment(START),
+    "ends_at": Moment(START),
 }
 
 
@@ -42,7 +47,15 @@ def request_of(rig: Rig, address: str = "198.51.100.7", agent: str = FIREFOX) ->
     """A request as a handler sees it."""
     headers = [(b"host", b"evil.test"), (b"user-agent", agent.encode())]
     return Request(
-        {"type": "http", "app": rig.app, "headers": headers, "client": (address, 1), "method": "POST", "path": "/x"}
+        {
+            "type": "http",
+            "app": rig.app,
+            "headers": headers,
+            "client": (address, 1),
+            "method": "POST",
+            "path": "/x",
+            "query_string": b"",
+        }
     )
 
 
@@ -78,7 +91,7 @@ async def test_6_3_7_every_notice_says_what_when_whence_and_what_to_do(rig: Rig,
     assert max(len(line) for line in text.split("\n") if line != LINK) <= 78, "RFC 5322 §2.1.1"
     assert not re.search(r"[{}&<>]|!|please", text, re.IGNORECASE)
     for name in NOTICES[kind]:
-        assert str(FACTS[name]) in text
+        assert ENGLISH.words(FACTS[name]) in text
 
 
 def test_there_are_words_for_every_kind_and_no_others() -> None:

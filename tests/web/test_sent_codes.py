@@ -58,7 +58,7 @@ async def test_6_6_2_a_code_by_mail_is_a_second_step_where_it_is_switched_on(rig
     assert ADDRESS not in page.text
     [(recipient, text)] = await texts(rig, "mail")
     assert recipient == ADDRESS
-    assert "Give it to nobody" in text
+    assert "Give it to nobody" in " ".join(text.split())
     assert (await browser.submit(code=await newest_code(rig, "mail"))).url.path == "/account"
 
 
@@ -132,7 +132,7 @@ async def test_a_sign_in_that_is_over_sends_nothing(rig: Rig) -> None:
     page = await with_password(browser)
     query = page.url.query.decode()
     await browser.submit(code=await newest_code(rig))
-    assert (await browser.post(f"/login/send-code?{query}&method=sms", {})).status_code == 403
+    assert "You are already signed in" in (await browser.post(f"/login/send-code?{query}&method=sms", {})).text
     assert (
         await rig.browser().post(f"http://localhost:8000/login/send-code?{query}&method=sms", {})
     ).status_code == 403

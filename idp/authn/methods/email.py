@@ -6,6 +6,7 @@ It stands beside a password and for nothing else: a reset by mail is never prove
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal
 from idp.authn.methods.sent_code import check_code
 from idp.authn.throttle import Guessing
+from idp.base.text import say
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.user import User
@@ -26,7 +27,7 @@ def masked(address: str) -> str:
 async def authenticators(_conn: Connection, user: User) -> tuple[Authenticator, ...]:
     """The user's address, if it is confirmed."""
     address = recipient(user)
-    return () if address is None else (Authenticator("email", f"Mail to {masked(address)}"),)
+    return () if address is None else (Authenticator("email", say("Mail to %(address)s", address=masked(address))),)
 
 
 async def check(attempt: Attempt) -> Proved | Refusal:

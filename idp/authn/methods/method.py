@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
 
+from idp.authn.attestation import Roots
 from idp.authn.throttle import Consequence, Guessing
 from idp.base.digest import PasswordHasher
 from idp.base.entropy import Entropy
@@ -25,11 +26,16 @@ class Factor(Enum):
 
 @dataclass(frozen=True, slots=True)
 class RelyingParty:
-    """Us, as authenticators know us: the domain, the origins that may ask in its name, and the operator's name."""
+    """Us, as authenticators know us: the domain, the origins that may ask in its name, and the operator's name.
+
+    ``attestation_roots`` are the authorities whose word on the make of an authenticator counts; without any, none is
+    asked for.
+    """
 
     id: str
     origins: tuple[str, ...]
     name: str
+    attestation_roots: Roots = ()
 
 
 @dataclass(frozen=True, slots=True)

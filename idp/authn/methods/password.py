@@ -3,6 +3,7 @@
 from idp.authn.accounts import LONGEST_PASSWORD_INPUT
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal
 from idp.authn.throttle import Guessing
+from idp.base.text import say
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.user import User
@@ -12,7 +13,7 @@ from idp.store.database import Connection
 
 async def authenticators(_conn: Connection, user: User) -> tuple[Authenticator, ...]:
     """The user's password, if they have one."""
-    return (Authenticator("password", "Password"),) if user.password_hash else ()
+    return (Authenticator("password", say("Password")),) if user.password_hash else ()
 
 
 async def check(attempt: Attempt) -> Proved | Refusal:

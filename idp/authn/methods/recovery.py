@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal, Tools
 from idp.authn.throttle import Guessing
 from idp.base.entropy import Entropy
+from idp.base.text import say_many
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.user import User
@@ -55,7 +56,8 @@ async def authenticators(conn: Connection, user: User) -> tuple[Authenticator, .
     codes = await recovery_codes.find_codes(conn, user.sub)
     if codes is None or codes.left == 0:
         return ()
-    return (Authenticator("recovery", f"{codes.left} recovery {'code' if codes.left == 1 else 'codes'} left"),)
+    left = say_many("1 recovery code left", "%(count)s recovery codes left", codes.left)
+    return (Authenticator("recovery", left),)
 
 
 async def check(attempt: Attempt) -> Proved | Refusal:

@@ -7,6 +7,7 @@ better than a password alone, and no more: no level above ``mfa`` is reached by 
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal
 from idp.authn.methods.sent_code import check_code
 from idp.authn.throttle import Guessing
+from idp.base.text import Phrase, say
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.user import User
@@ -34,9 +35,9 @@ def prefix(number: str) -> str:
     return number[:-_BLOCK]
 
 
-def named(number: str) -> str:
+def named(number: str) -> Phrase:
     """How the number is called among the ways to sign in."""
-    return f"Text messages to {masked(number)}"
+    return say("Text messages to %(number)s", number=masked(number))
 
 
 async def authenticators(_conn: Connection, user: User) -> tuple[Authenticator, ...]:

@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ec import SECP256R1, EllipticCurv
 from cryptography.hazmat.primitives.asymmetric.rsa import RSAPublicKey
 from webauthn.helpers import (
     base64url_to_bytes,
+    bytes_to_base64url,
     decode_credential_public_key,
     decoded_public_key_to_cryptography,
     options_to_json_dict,
@@ -33,7 +34,9 @@ from webauthn.helpers.structs import (
     UserVerificationRequirement,
 )
 
+from idp.authn.aaguids import make_of
 from idp.authn.accounts import credential_name
+from idp.authn.attestation import is_trusted
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal, RelyingParty, Tools
 from idp.base.digest import same
 from idp.base.entropy import identifier
@@ -72,25 +75,46 @@ class _Assertion:
 
 
 def registration_options(
-    user: User, existing: Iterable[WebAuthnCredential], challenge: bytes, relying_party: RelyingParty
+    user: User,
+    existing: Iterable[WebAuthnCredential],
+    challenge: bytes,
+    relying_party: RelyingParty,
+    *,
+    passkey: bool = False,
 ) -> dict[str, Any]:
-    """What to hand to ``parseCreationOptionsFromJSON`` to add a credential to the user's."""
+    """What to hand to ``parseCreationOptionsFromJSON`` to add a credential to the user's.
+
+    A ``passkey`` is one that can be found without its id, or none at all.
+    """
     options = webauthn.generate_registration_options(
         rp_id=relying_party.id,
         rp_name=relying_party.name,
         user_id=user.sub.encode(),
         user_name=user.username,
+        user_display_name=display_name(user),
         challenge=challenge,
         timeout=TIMEOUT_MILLISECONDS,
-        attestation=AttestationConveyancePreference.NONE,
+        attestation=_conveyance(relying_party),
         authenticator_selection=AuthenticatorSelectionCriteria(
-            resident_key=ResidentKeyRequirement.PREFERRED,
+            resident_key=ResidentKeyRequirement.REQUIRED if passkey else ResidentKeyRequirement.PREFERRED,
             user_verification=UserVerificationRequirement.PREFERRED,
         ),
         exclude_credentials=_descriptors(existing),
         supported_pub_key_algs=ALGORITHMS,
     )
     return {**options_to_json_dict(options), "extensions": {"credProps": True}}
+
+
+def display_name(user: User) -> str:
+    """What authenticators show beside the user name."""
+    return str(user.profile.get("name") or user.username)
+
+
+def _conveyance(relying_party: RelyingParty) -> AttestationConveyancePreference:
+    # A browser asks its user before it tells the make: so nobody is asked where nothing would follow from it.
+    if relying_party.attestation_roots:
+        return AttestationConveyancePreference.DIRECT
+    return AttestationConveyancePreference.NONE
 
 
 def request_options(
@@ -120,16 +144,19 @@ async def register(
     now: datetime,
     *,
     name: str = "",
+    conditional: bool = False,
 ) -> WebAuthnCredential | Refusal:
     """Add the credential that the browser's JSON ``response`` presents (WebAuthn Level 3 §7.1).
 
-    The challenge must be the user's own, fresh, and taken. User verification is recorded, not demanded. No attestation
-    is asked for; one that comes all the same must be well signed, and earns no trust.
+    The challenge must be the user's own, fresh, and taken. User verification is recorded, not demanded. An attestation
+    must be well signed, and earns trust where it leads to a root of the operator's. Without a ``name`` the credential
+    gets that of its make. A ``conditional`` one was made without asking anybody: nobody need have been present then,
+    and it is voluntary.
     """
     if challenge is None:
         return Refusal("webauthn_timeout", "no fresh challenge")
     try:
-        credential = _registered(response, user, challenge, tools, now, credential_name(name, DEFAULT_NAME))
+        credential = _registered(response, user, challenge, tools, now, name, conditional=conditional)
     except Unacceptable as fault:
         return Refusal("webauthn_failed", str(fault))
     await users.lock(conn, user.sub)
@@ -138,6 +165,32 @@ async def register(
     if not await webauthn_credentials.create(conn, credential):
         return Refusal("webauthn_failed", "the credential id is registered already")
     return credential
+
+
+def signals(user: User, credentials: Iterable[WebAuthnCredential], relying_party: RelyingParty) -> dict[str, Any]:
+    """What the owner's password managers may be told: who they are, and which passkeys are still good.
+
+    The members are those of signalAllAcceptedCredentials and signalCurrentUserDetails (WebAuthn Level 3 §5.1.10).
+    """
+    return {
+        "rpId": relying_party.id,
+        "userId": bytes_to_base64url(user.sub.encode()),
+        "name": user.username,
+        "displayName": display_name(user),
+        "allAcceptedCredentialIds": [bytes_to_base64url(one.credential_id) for one in credentials],
+    }
+
+
+async def unknown_id(conn: Connection, response: str) -> str | None:
+    """The id in the browser's JSON of an assertion as base64url, if nobody has registered it; else None.
+
+    Whoever holds a passkey of that id may forget it. One that was refused for another reason is not among them.
+    """
+    try:
+        raw_id = _raw_id(_parse(response))
+    except Unacceptable:
+        return None
+    return None if await webauthn_credentials.find(conn, raw_id) else bytes_to_base64url(raw_id)
 
 
 async def authenticators(conn: Connection, user: User) -> tuple[Authenticator, ...]:
@@ -151,6 +204,8 @@ async def authenticators(conn: Connection, user: User) -> tuple[Authenticator, .
             device_bound=not one.backup_eligible,
             attested=one.attested,
             last_used_at=one.last_used_at,
+            voluntary=one.voluntary,
+            discoverable=one.discoverable,
         )
         for one in await webauthn_credentials.list_of(conn, user.sub)
     )
@@ -193,6 +248,7 @@ async def _accept(attempt: Attempt, credential: WebAuthnCredential, assertion: _
             sign_count=assertion.sign_count,
             backed_up=assertion.backed_up,
             user_verified=assertion.user_verified,
+            discovered=attempt.user is None,
             now=attempt.now,
         )
     if not recorded:
@@ -216,7 +272,9 @@ def amr(evidence: Evidence) -> tuple[str, ...]:
     return ("hwk" if evidence.device_bound else "swk", "user")
 
 
-def _registered(text: str, user: User, challenge: bytes, tools: Tools, now: datetime, name: str) -> WebAuthnCredential:
+def _registered(
+    text: str, user: User, challenge: bytes, tools: Tools, now: datetime, name: str, *, conditional: bool
+) -> WebAuthnCredential:
     """The credential record of a registration response; raises Unacceptable."""
     response = _parse(text)
     _check_client_data(response)
@@ -227,17 +285,20 @@ def _registered(text: str, user: User, challenge: bytes, tools: Tools, now: date
             expected_challenge=challenge,
             expected_rp_id=relying_party.id,
             expected_origin=list(relying_party.origins),
+            require_user_presence=not conditional,
             supported_pub_key_algs=ALGORITHMS,
         )
         _check_public_key(verified.credential_public_key)
+        attested = is_trusted(verified.attestation_object, relying_party.attestation_roots)
     except Exception as fault:
         raise Unacceptable(f"{type(fault).__name__}: {fault}") from fault
     if verified.credential_id != _raw_id(response) or len(verified.credential_id) > LONGEST_CREDENTIAL_ID:
         raise Unacceptable("credential id")
+    make = make_of(verified.aaguid)
     return WebAuthnCredential(
         id=identifier(tools.entropy),
         sub=user.sub,
-        name=name,
+        name=credential_name(name, make.name if make else DEFAULT_NAME),
         credential_id=verified.credential_id,
         public_key=verified.credential_public_key,
         sign_count=verified.sign_count,
@@ -247,8 +308,9 @@ def _registered(text: str, user: User, challenge: bytes, tools: Tools, now: date
         backed_up=verified.credential_backed_up,
         uv_initialized=verified.user_verified,
         discoverable=_is_discoverable(response),
-        attested=False,
+        attested=attested,
         created_at=now,
+        voluntary=conditional,
     )
 
 

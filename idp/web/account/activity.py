@@ -6,6 +6,7 @@ from datetime import timedelta
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp.base.text import Moment, Phrase, Text, say
 from idp.model.event import Activity
 from idp.store.audit_events import list_activity
 from idp.store.database import transaction
@@ -20,42 +21,46 @@ ACTIVITY = "/account/activity"
 SHOWN = timedelta(days=90)
 PER_PAGE = 50
 
-ACTS: Mapping[str, tuple[str, str]] = {
-    "registered": ("user", "Account made"),
-    "user_added": ("user", "Account made by an operator"),
-    "user_disabled": ("shield", "Account shut by an operator"),
-    "user_enabled": ("shield", "Account opened again by an operator"),
-    "user_unlocked": ("shield", "Failed attempts forgotten by an operator"),
-    "sign_in": ("done", "Signed in"),
-    "code_sent": ("phone", "A code was sent"),
-    "step_up": ("shield", "Shown again that it is you"),
-    "sign_in_failed": ("alert", "A sign-in failed"),
-    "sign_in_held_back": ("alert", "A sign-in was held back: too many had failed"),
-    "factor_locked": ("alert", "Codes switched off: too many were wrong"),
-    "sign_out": ("laptop", "Signed out"),
-    "session_ended": ("laptop", "A device was signed out"),
-    "sessions_ended": ("laptop", "All other devices were signed out"),
-    "authenticator_added": ("plus", "{kind} added"),
-    "authenticator_removed": ("info", "{kind} removed"),
-    "recovery_codes_renewed": ("codes", "New recovery codes made"),
-    "recovery_codes_removed": ("codes", "Recovery codes removed"),
-    "password_changed": ("password", "Password changed"),
-    "password_change_refused": ("alert", "The password was not changed: the current one was wrong"),
-    "password_change_held_back": ("alert", "The password was not changed: too many attempts"),
-    "password_reset": ("password", "New password chosen through a link by mail"),
-    "recovery_started": ("mail", "A link for a new password was sent by mail"),
-    "recovery_refused": ("alert", "No new password was chosen: the second step was wrong"),
-    "email_link_sent": ("mail", "A link was sent to confirm an e-mail address"),
-    "email_change_requested": ("mail", "Another e-mail address was given"),
-    "email_confirmed": ("mail", "E-mail address confirmed"),
-    "email_released": ("mail", "An address that was not confirmed was removed"),
-    "email_removed": ("mail", "E-mail address removed"),
-    "profile_changed": ("user", "Profile changed"),
-    "consent_given": ("apps", "App allowed"),
-    "consent_denied": ("apps", "App denied"),
-    "consent_withdrawn": ("apps", "App removed"),
-    "authorization_revoked": ("apps", "An app was disconnected"),
-    "data_downloaded": ("data", "Your data was downloaded"),
+ACTS: Mapping[str, tuple[str, Text]] = {
+    "registered": ("user", say("Account made")),
+    "user_added": ("user", say("Account made by an operator")),
+    "user_disabled": ("shield", say("Account shut by an operator")),
+    "user_enabled": ("shield", say("Account opened again by an operator")),
+    "user_unlocked": ("shield", say("Failed attempts forgotten by an operator")),
+    "sign_in": ("done", say("Signed in")),
+    "code_sent": ("phone", say("A code was sent")),
+    "step_up": ("shield", say("Shown again that it is you")),
+    "sign_in_failed": ("alert", say("A sign-in failed")),
+    "sign_in_held_back": ("alert", say("A sign-in was held back: too many had failed")),
+    "factor_locked": ("alert", say("Codes switched off: too many were wrong")),
+    "device_trusted": ("laptop", say("A device is not asked for a second step any more")),
+    "device_trust_ended": ("laptop", say("A device is asked for a second step again")),
+    "enrolment_deferred": ("shield", say("Adding a way to sign in was put off")),
+    "sign_out": ("laptop", say("Signed out")),
+    "session_ended": ("laptop", say("A device was signed out")),
+    "sessions_ended": ("laptop", say("All other devices were signed out")),
+    "authenticator_added": ("plus", say("%(kind)s added")),
+    "authenticator_removed": ("info", say("%(kind)s removed")),
+    "recovery_codes_renewed": ("codes", say("New recovery codes made")),
+    "recovery_codes_removed": ("codes", say("Recovery codes removed")),
+    "password_changed": ("password", say("Password changed")),
+    "password_removed": ("password", say("Password removed")),
+    "password_change_refused": ("alert", say("The password was not changed: the current one was wrong")),
+    "password_change_held_back": ("alert", say("The password was not changed: too many attempts")),
+    "password_reset": ("password", say("New password chosen through a link by mail")),
+    "recovery_started": ("mail", say("A link for a new password was sent by mail")),
+    "recovery_refused": ("alert", say("No new password was chosen: the second step was wrong")),
+    "email_link_sent": ("mail", say("A link was sent to confirm an e-mail address")),
+    "email_change_requested": ("mail", say("Another e-mail address was given")),
+    "email_confirmed": ("mail", say("E-mail address confirmed")),
+    "email_released": ("mail", say("An address that was not confirmed was removed")),
+    "email_removed": ("mail", say("E-mail address removed")),
+    "profile_changed": ("user", say("Profile changed")),
+    "consent_given": ("apps", say("App allowed")),
+    "consent_denied": ("apps", say("App denied")),
+    "consent_withdrawn": ("apps", say("App removed")),
+    "authorization_revoked": ("apps", say("An app was disconnected")),
+    "data_downloaded": ("data", say("Your data was downloaded")),
 }
 """What each event of the audit trail is to the owner of the account, with its icon; others are not shown."""
 
@@ -85,14 +90,13 @@ def _act(activity: Activity) -> Act:
     event = activity.event
     icon, title = ACTS[event.event]
     step = next((step for step in STEPS if step.method == event.details.get("method")), None)
-    kind = step.kind if step else "way to sign in"
-    to_app = f"Signed in to {activity.app}" if event.event == "sign_in" and activity.app else None
-    facts = (
-        f"{event.at:%-d %B %Y, %H:%M} UTC",
+    to_app = say("Signed in to %(app)s", app=activity.app) if event.event == "sign_in" and activity.app else None
+    facts: tuple[Phrase | None, ...] = (
+        Moment(event.at),
         None if to_app else activity.app,
         step.title if step and event.actor == "anonymous" else None,
         browser_of(activity.user_agent) if activity.user_agent else None,
         event.address,
     )
-    title = to_app or title.format(kind=f"{kind[:1].upper()}{kind[1:]}")
-    return Act(icon, title, tuple(fact for fact in facts if fact))
+    kind = step.title if step else say("Way to sign in")
+    return Act(icon, to_app or Text(title.message, {"kind": kind}), tuple(fact for fact in facts if fact is not None))

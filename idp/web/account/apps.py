@@ -5,6 +5,7 @@ from urllib.parse import quote
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp.base.text import Day, Phrase, say
 from idp.model.authorization import ConnectedApp
 from idp.model.user import User
 from idp.oauth.errors import PageError
@@ -79,9 +80,12 @@ async def _found(request: Request, conn: Connection, owner: Owner) -> ConnectedA
 
 def _app(app: ConnectedApp, user: User) -> App:
     hosts = dict.fromkeys(map(host_of, app.redirect_uris))
-    used = f"last used on {app.last_used_at:%-d %B %Y}" if app.last_used_at else "never used"
+    used = say("last used on %(day)s", day=Day(app.last_used_at)) if app.last_used_at else say("never used")
     may = tuple(scope_line(scope, user) for scope in app.scope if scope != "offline_access")
     # What scopes of the app's own are for, nobody but their name says.
-    words = dict.fromkeys(f"{one.title}: {one.detail}" if one.icon == "apps" else one.title for one in may)
-    facts = (*hosts, f"allowed on {app.since:%-d %B %Y}", used)
-    return App(app.client_id, app.name, facts, tuple(words), away=app.offline)
+    words: tuple[Phrase, ...] = tuple(
+        say("%(title)s: %(detail)s", title=one.title, detail=one.detail) if one.icon == "apps" else one.title
+        for one in may
+    )
+    facts: tuple[Phrase, ...] = (*hosts, say("allowed on %(day)s", day=Day(app.since)), used)
+    return App(app.client_id, app.name, facts, words, away=app.offline)

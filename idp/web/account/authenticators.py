@@ -1,17 +1,19 @@
 """``/account/authenticators``: all ways to sign in, to rename and to remove."""
 
-from datetime import datetime
 
 from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.accounts import credential_name
 from idp.authn.methods import Method, find_method, sms
+from idp.base.text import Day, say
 from idp.model.credential import Authenticator as Enrolled
 from idp.oauth.errors import PageError
 from idp.store import recovery_codes, totp_credentials, webauthn_credentials
 from idp.store.database import transaction
+from idp.store.users import lock
 from idp.web.account.owner import WAYS, Owner, find_changer, find_owner, to_login, under_new_secret
+from idp.web.account.passkeys import added, facts_of, icon_of, last_used, signals_of
 from idp.web.account.recovery_codes import left
 from idp.web.account.sessions import sessions_of
 from idp.web.answers import page, see_other
@@ -19,10 +21,11 @@ from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import Authenticator, AuthenticatorsPage, Person, RemovePage, RenamePage
 from idp.web.provider import provider_of
-from idp.web.steps import step_of
+from idp.web.text_notices import text_user
 from idp.web.trail import note
+from idp.web.trust import distrust
 
-NO_CODES = "You have no recovery codes yet. If you lose what you sign in with, one of these lets you in."
+NO_CODES = say("You have no recovery codes yet. If you lose what you sign in with, one of these lets you in.")
 
 
 async def ways(request: Request) -> Response:
@@ -35,25 +38,12 @@ async def ways(request: Request) -> Response:
         apps = await totp_credentials.list_confirmed(conn, owner.user.sub)
         codes = await recovery_codes.find_codes(conn, owner.user.sub)
         others = len(await sessions_of(request, conn, owner)) - 1
-    passkeys = tuple(
-        Authenticator(
-            one.id,
-            one.name,
-            "phone" if one.backup_eligible else "securitykey",
-            (
-                "Synced between your devices" if one.backup_eligible else "Stays on its device",
-                f"added {one.created_at:%-d %B}",
-                _last(one.last_used_at),
-            ),
-        )
-        for one in keys
-    )
+    passkeys = tuple(Authenticator(one.id, one.name, icon_of(one), facts_of(one)) for one in keys)
     totps = tuple(
-        Authenticator(one.id, one.name, "totp", (f"Added {one.created_at:%-d %B}", _last(one.last_used_at)))
-        for one in apps
+        Authenticator(one.id, one.name, "totp", (added(one.created_at), last_used(one.last_used_at))) for one in apps
     )
-    changed = owner.user.password_changed_at
-    facts = (f"Changed on {changed:%-d %B}",) if changed else ()
+    changed = owner.user.password_changed_at if owner.user.password_hash else None
+    facts = (say("Changed on %(day)s", day=Day(changed, year=False)),) if changed else ()
     content = AuthenticatorsPage(
         Person(owner.user.username),
         passkeys,
@@ -64,6 +54,7 @@ async def ways(request: Request) -> Response:
         others=max(others, 0),
         phone=_phone(owner),
         phone_offered="sms" not in provider_of(request).tools.off,
+        signals=signals_of(request, owner, keys),
     )
     return page(request, content)
 
@@ -72,11 +63,7 @@ def _phone(owner: Owner) -> Authenticator | None:
     number = sms.recipient(owner.user)
     if number is None or not any(one.method == "sms" for one in owner.enrolled):
         return None
-    return Authenticator(sms.CREDENTIAL, number, "phone", ("Codes by text message",))
-
-
-def _last(used: datetime | None) -> str:
-    return f"last used on {used:%-d %B}" if used else "never used"
+    return Authenticator(sms.CREDENTIAL, number, "phone", (say("Codes by text message"),))
 
 
 def _found(request: Request, owner: Owner) -> tuple[Enrolled, Method]:
@@ -98,8 +85,8 @@ async def rename(request: Request) -> Response:
             return owner
         (one, method), wanted = _found(request, owner), request.path_params["id"]
         if request.method == "GET" or method.rename is None:
-            return page(request, RenamePage(f"{WAYS}/{wanted}/rename", one.name, step_of(one.method).kind))
-        await method.rename(conn, owner.user.sub, wanted, credential_name(form.get("name", ""), one.name))
+            return page(request, RenamePage(f"{WAYS}/{wanted}/rename", one.name))
+        await method.rename(conn, owner.user.sub, wanted, credential_name(form.get("name", ""), str(one.name)))
     return see_other(WAYS)
 
 
@@ -111,12 +98,18 @@ async def remove(request: Request) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
+        if request.method == "POST":
+            # Two changes at once must not leave an account without a way to sign in.
+            await lock(conn, owner.user.sub)
+            owner = await find_changer(request, conn)
+            if isinstance(owner, Response):
+                return owner
         (one, method), wanted = _found(request, owner), request.path_params["id"]
         rest = owner.without(wanted)
-        last = not any(other.method == "password" or other.user_verified for other in rest.enrolled)
+        last = not any(other.method == "password" or other.begins_alone for other in rest.enrolled)
         if request.method == "GET" or last or method.remove is None:
-            kind, remaining = step_of(one.method).kind, tuple(other.name for other in rest.enrolled)
-            content = RemovePage(f"{WAYS}/{wanted}/remove", kind, one.name, remaining, last)
+            remaining = tuple(other.name for other in rest.enrolled)
+            content = RemovePage(f"{WAYS}/{wanted}/remove", one.method, one.name, remaining, last)
             return page(request, content, status=400 if request.method == "POST" else 200)
         await method.remove(conn, owner.user.sub, wanted)
         await note(
@@ -130,5 +123,8 @@ async def remove(request: Request) -> Response:
         )
         if not rest.second_factors and await recovery_codes.remove_codes(conn, owner.user.sub):
             await note(request, conn, "recovery_codes_removed", sub=owner.user.sub, session_id=owner.session.id)
+        await distrust(request, conn, owner.user.sub, owner.session.id)
         await notify_user(request, conn, owner.user, "authenticator_removed", name=one.name)
+        if one.method == "sms":
+            await text_user(request, conn, owner.user, "phone_replaced")
         return await under_new_secret(request, conn, owner, see_other(WAYS))

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.accounts import canonical_username
+from idp.base.text import Listing, Phrase, say, say_many
 from idp.store.database import Connection, transaction
 from idp.store.users import remove
 from idp.web import cookies
@@ -51,21 +52,24 @@ async def delete(request: Request) -> Response:
 
 async def goodbye(request: Request) -> Response:
     """The page after that."""
-    text = "Nothing is left of it here but a note that it was deleted, and what happened to it before that."
-    onward = ("Make a new account", "/register")
-    return page(request, DonePage("Your account is deleted", text, "Apps may keep what they have seen.", onward))
+    text = say("Nothing is left of it here but a note that it was deleted, and what happened to it before that.")
+    onward = (say("Make a new account"), "/register")
+    return page(
+        request, DonePage(say("Your account is deleted"), text, say("Apps may keep what they have seen."), onward)
+    )
 
 
 async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault | None = None) -> Response:
     devices, apps = len(await sessions_of(request, conn, owner)), len(await apps_of(request, conn, owner))
     # By kind and not by number: a set of recovery codes is one way, however many there are.
-    ways = ", ".join(step.title.lower() for step in STEPS if any(one.method == step.method for one in owner.enrolled))
+    ways = tuple(step.title for step in STEPS if any(one.method == step.method for one in owner.enrolled))
     email = owner.user.email
-    goes = (
-        ("user", f"Your profile, with {email}" if email else "Your profile"),
-        ("passkey", f"Your ways to sign in: {ways}"),
-        ("laptop", f"Your sign-in on {devices} devices" if devices > 1 else "Your sign-in on this device"),
-        *((("apps", f"{apps} connected {'app' if apps == 1 else 'apps'}"),) if apps else ()),
+    goes: tuple[tuple[str, Phrase], ...] = (
+        ("user", say("Your profile, with %(email)s", email=email) if email else say("Your profile")),
+        ("passkey", say("Your ways to sign in: %(ways)s", ways=Listing(ways))),
+        ("laptop", say_many("Your sign-in on this device", "Your sign-in on %(count)s devices", devices)),
     )
+    if apps:
+        goes = (*goes, ("apps", say_many("1 connected app", "%(count)s connected apps", apps)))
     content = DeletePage(Person(owner.user.username), goes, fault)
     return page(request, content, status=400 if fault else 200)

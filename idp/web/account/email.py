@@ -5,6 +5,7 @@ from starlette.responses import Response
 
 from idp.authn.accounts import Email, parse_email
 from idp.authn.policy import BY_MAIL
+from idp.base.text import say
 from idp.store.database import Connection, transaction
 from idp.store.mail_links import find_link_of, revoke_links
 from idp.store.users import get_user, remove_email
@@ -103,9 +104,13 @@ async def _ask(request: Request, conn: Connection, owner: Owner, address: Email)
 
 
 def _sent(request: Request, address: Email) -> Response:
-    text = f"A link is on its way to {address.shown}. Open it within 24 hours to confirm that the address is yours."
-    advice = "Nothing there after a few minutes? Look among the unwanted mail, or check the address."
-    return page(request, DonePage("Look into your mailbox", text, advice, ("Your account", "/account"), icon="mail"))
+    text = say(
+        "A link is on its way to %(address)s. Open it within 24 hours to confirm that the address is yours.",
+        address=address.shown,
+    )
+    advice = say("Nothing there after a few minutes? Look among the unwanted mail, or check the address.")
+    onward = (say("Your account"), "/account")
+    return page(request, DonePage(say("Look into your mailbox"), text, advice, onward, icon="mail"))
 
 
 async def _page(

@@ -6,7 +6,9 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.assurance import assess
+from idp.base.text import Day, Listing, Phrase, say, say_many
 from idp.model.credential import Authenticator, RecoveryCodes
+from idp.model.user import User
 from idp.store.database import transaction
 from idp.store.recovery_codes import find_codes
 from idp.web.account.activity import ACTIVITY
@@ -14,6 +16,7 @@ from idp.web.account.apps import APPS, apps_of
 from idp.web.account.data import DATA
 from idp.web.account.email import EMAIL, waiting_address
 from idp.web.account.owner import WAYS, Owner, find_owner, to_login
+from idp.web.account.passkey_upgrade import UPGRADE, may_upgrade
 from idp.web.account.profile import PROFILE
 from idp.web.account.recovery_codes import CODES, left
 from idp.web.account.sessions import DEVICES, sessions_of
@@ -35,57 +38,72 @@ async def overview(request: Request) -> Response:
         devices = len(await sessions_of(request, conn, owner))
         waiting = await waiting_address(request, conn, owner)
         apps = len(await apps_of(request, conn, owner))
-    ways = _counted(owner.second_factors)
+    ways, email, name = _counted(owner.second_factors), owner.user.email, owner.user.profile.get("name")
     places = (
-        Place(WAYS, "passkey", "Ways to sign in", ways or "Password alone"),
-        Place(CODES, "codes", "Recovery codes", left(codes)),
-        Place(DEVICES, "laptop", "Devices", f"Signed in on {devices} devices" if devices > 1 else "Only this one"),
-        Place(EMAIL, "mail", "E-mail", (owner.user.email if owner.user.email_verified else None) or "None confirmed"),
-        Place("/account/password", "password", "Password", _changed(owner.user.password_changed_at)),
-        Place(APPS, "apps", "Connected apps", f"{apps or 'No'} {'app' if apps == 1 else 'apps'} can use your account"),
-        Place(PROFILE, "user", "Profile", str(owner.user.profile.get("name", "Name, language, time zone"))),
-        Place(ACTIVITY, "clock", "Activity", "What happened in the last 90 days"),
-        Place(DATA, "data", "Your data", "Download it, or delete your account"),
+        Place(WAYS, "passkey", say("Ways to sign in"), ways or say("Password alone")),
+        Place(CODES, "codes", say("Recovery codes"), left(codes)),
+        Place(DEVICES, "laptop", say("Devices"), say_many("Only this one", "Signed in on %(count)s devices", devices)),
+        Place(EMAIL, "mail", say("E-mail"), (email if owner.user.email_verified else None) or say("None confirmed")),
+        Place("/account/password", "password", say("Password"), _changed(owner.user)),
+        Place(APPS, "apps", say("Connected apps"), _connected(apps)),
+        Place(PROFILE, "user", say("Profile"), str(name) if name else say("Name, language, time zone")),
+        Place(ACTIVITY, "clock", say("Activity"), say("What happened in the last 90 days")),
+        Place(DATA, "data", say("Your data"), say("Download it, or delete your account")),
     )
     protection, care = _protection(owner, ways, codes, moment(request)), _care(owner, codes)
     content = AccountPage(
         Person(owner.user.username),
-        owner.user.email,
+        email,
         protection,
         places,
         care,
         waiting=waiting.shown if waiting else None,
+        upgrade_url=UPGRADE if may_upgrade(owner, moment(request)) else None,
     )
     return page(request, content)
 
 
-def _protection(owner: Owner, ways: str, codes: RecoveryCodes | None, now: datetime) -> Protection:
+def _protection(owner: Owner, ways: Phrase | None, codes: RecoveryCodes | None, now: datetime) -> Protection:
     own = (one for one in owner.enrolled if one.method == "password")
     best = assess(one.evidence(now) for one in (*own, *owner.second_factors))
     strong = best is not None and best.acr != "1fa"
-    title = "Two independent steps protect your account" if strong else "A password alone protects your account"
+    alone = say("A password alone protects your account")
+    title = say("Two independent steps protect your account") if strong else alone
     unused = codes.left if codes else 0
-    facts = (
-        ("Something you know", "Password" if owner.user.password_hash else "Nothing"),
-        ("Something you have", ways or "Nothing yet"),
-        ("If you lose it", step_of("recovery").count(unused) if unused else "Nothing yet"),
+    none = say("Nothing yet")
+    facts: tuple[tuple[Phrase, Phrase], ...] = (
+        (say("Something you know"), say("Password") if owner.user.password_hash else say("Nothing")),
+        (say("Something you have"), ways or none),
+        (say("If you lose it"), step_of("recovery").counted(unused) if unused else none),
     )
     return Protection(title, facts if owner.second_factors else facts[:2])
 
 
-def _care(owner: Owner, codes: RecoveryCodes | None) -> str | None:
+def _care(owner: Owner, codes: RecoveryCodes | None) -> Phrase | None:
     """A word of warning where recovery codes run out; that there never were any is said among the ways to sign in."""
     if codes is None or codes.left > FEW_CODES or not owner.second_factors:
         return None
-    count = step_of("recovery").count(codes.left) if codes.left else "No recovery code"
-    return f"{count} {'is' if codes.left < 2 else 'are'} left. Make new ones before you need one."
+    if not codes.left:
+        return say("No recovery code is left. Make new ones before you need one.")
+    return say_many(
+        "1 recovery code is left. Make new ones before you need one.",
+        "%(count)s recovery codes are left. Make new ones before you need one.",
+        codes.left,
+    )
 
 
-def _changed(changed_at: datetime | None) -> str:
-    return f"Changed on {changed_at:%-d %B}" if changed_at else "None yet"
+def _changed(user: User) -> Phrase:
+    changed_at = user.password_changed_at if user.password_hash else None
+    return say("Changed on %(day)s", day=Day(changed_at, year=False)) if changed_at else say("None yet")
 
 
-def _counted(enrolled: tuple[Authenticator, ...]) -> str:
-    """How many there are of each kind."""
+def _connected(apps: int) -> Phrase:
+    if not apps:
+        return say("No apps can use your account")
+    return say_many("1 app can use your account", "%(count)s apps can use your account", apps)
+
+
+def _counted(enrolled: tuple[Authenticator, ...]) -> Phrase | None:
+    """How many there are of each kind; None where there are none."""
     counts = [(step, sum(one.method == step.method for one in enrolled)) for step in STEPS]
-    return ", ".join(step.count(count) for step, count in counts if count)
+    return Listing(tuple(step.counted(count) for step, count in counts if count)) if enrolled else None

@@ -9,7 +9,8 @@ from starlette.responses import Response
 
 from idp.authn.freshness import STEP_UP_LIFE, recent
 from idp.authn.methods import authenticators
-from idp.authn.policy import is_backup, outlook, required
+from idp.authn.policy import is_backup, outlook, required, upheld
+from idp.base.text import Phrase
 from idp.base.uri import local_path
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
@@ -25,7 +26,8 @@ from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import ConfirmPage, Person
 from idp.web.provider import moment, provider_of
-from idp.web.standing import load_request, proof_life
+from idp.web.reader import heed_account
+from idp.web.standing import asked_of, is_enrolling, load_request, proof_life
 from idp.web.trail import note
 
 WAYS = "/account/authenticators"
@@ -41,8 +43,8 @@ class Owner:
 
     @property
     def second_factors(self) -> tuple[Authenticator, ...]:
-        """What there is beside a password; what only stands in for a lost one does not count."""
-        return tuple(one for one in self.enrolled if one.method != "password" and not is_backup(one))
+        """What is asked for beside a password: neither what only stands in for a lost one, nor what is voluntary."""
+        return tuple(one for one in self.enrolled if not (one.method == "password" or is_backup(one) or one.voluntary))
 
     def without(self, credential_id: str) -> "Owner":
         """The same without that authenticator; the last second factor takes with it what only stands in for it."""
@@ -67,11 +69,17 @@ async def find_owner(request: Request, conn: Connection) -> Owner | None:
     if user is None:
         # It was deleted in this very moment, and the session with it.
         return None
+    heed_account(request, user)
     owner = Owner(session, user, await authenticators(conn, user, off=provider_of(request).tools.off))
-    account = required(requested=None, client_min=None, authenticators=owner.enrolled)
-    # A session from before a second factor was added shows too little of the account's owner.
-    met = outlook(account, session.evidence, owner.enrolled, moment(request)).met
-    return owner if met else None
+    now = moment(request)
+    organisation, enrolment = await asked_of(provider_of(request), conn, user, owner.enrolled, now)
+    holding = upheld(organisation, enrolment)
+    if enrolment is not None and is_enrolling(request.url.path):
+        # Where it is added, it cannot be asked for yet.
+        holding = tuple(reason for reason in organisation if reason not in enrolment.reasons)
+    account = required(requested=None, client_min=None, authenticators=owner.enrolled, organisation=holding)
+    # A session from before a second factor was added, or asked for, shows too little of the account's owner.
+    return owner if outlook(account, session.evidence, owner.enrolled, now).met else None
 
 
 async def to_login(request: Request, conn: Connection, *, fresh: bool = False) -> Response:
@@ -140,7 +148,7 @@ async def under_new_secret(
 
 
 async def note_added(
-    request: Request, conn: Connection, owner: Owner, method: str, credential_id: str, name: str
+    request: Request, conn: Connection, owner: Owner, method: str, credential_id: str, name: Phrase
 ) -> None:
     """Keep that an authenticator was added, and tell its owner."""
     sub, session_id = owner.user.sub, owner.session.id

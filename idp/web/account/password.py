@@ -12,14 +12,17 @@ from idp.store.database import Connection, transaction
 from idp.store.mail_links import revoke_links
 from idp.store.users import lock, update_password
 from idp.web.account.owner import WAYS, Owner, find_changer, go_on_with
+from idp.web.account.remove_password import REMOVE, passkeys_alone, shows_passkey
 from idp.web.account.sessions import sign_out_elsewhere
 from idp.web.answers import page
+from idp.web.breached import is_breached
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import Fault, PasswordPage, Person
 from idp.web.provider import moment, provider_of
 from idp.web.source import source_of
 from idp.web.trail import note
+from idp.web.trust import distrust
 
 Form = dict[str, str]
 
@@ -48,6 +51,8 @@ async def change(request: Request) -> Response:
     if isinstance(outcome, Refusal):
         await _note_refusal(request, owner, outcome)
         return _page(request, owner, Fault.of("password_wrong", "current_password"))
+    if await is_breached(request, form.get("password", "")):
+        return _page(request, owner, Fault.of("password_known", "password"))
     password_hash = await provider.tools.hasher.hash(form.get("password", ""))
     async with transaction(provider.pool) as conn:
         await lock(conn, owner.user.sub)
@@ -99,13 +104,20 @@ async def _keep(request: Request, conn: Connection, owner: Owner, password_hash:
     await revoke_links(conn, user.sub, "reset_password")
     await note(request, conn, "password_changed", sub=user.sub, session_id=owner.session.id)
     await notify_user(request, conn, user, "password_changed")
+    await distrust(request, conn, user.sub, owner.session.id)
     if end_others:
         await sign_out_elsewhere(request, conn, owner)
     return await go_on_with(request, conn, owner, Evidence("password", now), WAYS)
 
 
 def _page(request: Request, owner: Owner, fault: Fault | None = None) -> Response:
+    has_one, alone = owner.user.password_hash is not None, passkeys_alone(owner)
     content = PasswordPage(
-        Person(owner.user.username), _shortest(owner), fault, has_one=owner.user.password_hash is not None
+        Person(owner.user.username),
+        _shortest(owner),
+        fault,
+        has_one=has_one,
+        passkeys=alone if has_one else 0,
+        remove_url=REMOVE if shows_passkey(owner, moment(request)) else None,
     )
     return page(request, content, status=400 if fault else 200)

@@ -33,6 +33,7 @@ from idp.web.pages import AddPhonePage, Fault
 from idp.web.provider import moment, provider_of
 from idp.web.sent_codes import send_code
 from idp.web.steps.sent_code import sent_fault
+from idp.web.text_notices import text_user
 from idp.web.trail import note
 
 PATH = f"{WAYS}/add-phone"
@@ -109,6 +110,7 @@ async def _keep(request: Request, conn: Connection, owner: Owner, number: str) -
             credential=sms.CREDENTIAL,
         )
         await notify_user(request, conn, user, "authenticator_removed", name=sms.named(former))
+        await text_user(request, conn, user, "phone_replaced", number=former)
     await note_added(request, conn, owner, "sms", sms.CREDENTIAL, sms.named(number))
 
 

@@ -6,7 +6,9 @@ from starlette.responses import Response
 from idp.authn.profile import CLAIMS, profile_claims
 from idp.store.database import transaction
 from idp.store.users import update_profile
+from idp.store.webauthn_credentials import list_of
 from idp.web.account.owner import Owner, find_owner, to_login
+from idp.web.account.passkeys import signals_of
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.pages import Fault, Person, ProfilePage
@@ -22,8 +24,11 @@ async def show(request: Request) -> Response:
         owner = await find_owner(request, conn)
         if owner is None:
             return await to_login(request, conn)
+        keys = await list_of(conn, owner.user.sub)
     saved = "saved" in request.query_params
-    return page(request, ProfilePage(Person(owner.user.username), _known(owner), saved=saved))
+    # Authenticators show the name too, and so have to hear of another.
+    signals = signals_of(request, owner, keys) if saved and keys else None
+    return page(request, ProfilePage(Person(owner.user.username), _known(owner), saved=saved, signals=signals))
 
 
 async def change(request: Request) -> Response:

@@ -4,6 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.methods.recovery import make_codes
+from idp.base.text import Day, Phrase, say
 from idp.model.credential import RecoveryCodes
 from idp.oauth.errors import PageError
 from idp.store.attempts import remove_tallies
@@ -27,7 +28,7 @@ async def show(request: Request) -> Response:
         if owner is None:
             return await to_login(request, conn)
         codes = await find_codes(conn, owner.user.sub)
-    made = f"{codes.created_at:%-d %B %Y}" if codes else None
+    made = Day(codes.created_at) if codes else None
     left, total = (codes.left, codes.total) if codes else (0, 0)
     return page(request, RecoveryCodesPage(left, total, made, offered=bool(owner.second_factors)))
 
@@ -54,7 +55,7 @@ async def renew(request: Request) -> Response:
         await remove_tallies(conn, sub, factor="recovery")
         await note(request, conn, "recovery_codes_renewed", sub=sub, session_id=owner.session.id)
         await notify_user(request, conn, owner.user, "recovery_codes_renewed")
-        content = NewCodesPage(Person(owner.user.username), codes.shown, f"{now:%-d %B %Y}")
+        content = NewCodesPage(Person(owner.user.username), codes.shown, Day(now))
         return await under_new_secret(request, conn, owner, page(request, content))
 
 
@@ -66,6 +67,6 @@ async def _find_renewer(request: Request, conn: Connection) -> Owner | Response:
     return owner
 
 
-def left(codes: RecoveryCodes | None) -> str:
+def left(codes: RecoveryCodes | None) -> Phrase:
     """How many recovery codes there are, in a few words."""
-    return f"{codes.left} of {codes.total} left" if codes else "None yet"
+    return say("%(left)s of %(total)s left", left=codes.left, total=codes.total) if codes else say("None yet")

@@ -3,10 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp.base.text import Day, Listing, Moment, Phrase, say
 from idp.model.session import Session
+from idp.model.trusted_device import TrustedDevice
 from idp.oauth.errors import PageError
 from idp.store.database import Connection, transaction
-from idp.store.known_devices import forget_devices
+from idp.store.known_devices import forget_devices, list_trusted
 from idp.store.sessions import end_session, end_sessions_of, list_live
 from idp.web import cookies
 from idp.web.account.owner import Owner, find_owner, to_login
@@ -17,6 +19,7 @@ from idp.web.pages import Device, SessionsPage
 from idp.web.provider import moment, provider_of
 from idp.web.steps import step_of
 from idp.web.trail import note
+from idp.web.trust import distrust
 
 DEVICES = "/account/sessions"
 
@@ -28,9 +31,22 @@ async def show(request: Request) -> Response:
         if owner is None:
             return await to_login(request, conn)
         live = await sessions_of(request, conn, owner)
+        here = cookies.read(request, provider_of(request), "device")
+        trusted = await list_trusted(conn, owner.user.sub, now=moment(request), here=here)
     devices = [_device(one, owner) for one in live]
     devices.sort(key=lambda one: not one.current)
-    return page(request, SessionsPage(tuple(devices)))
+    return page(request, SessionsPage(tuple(devices), tuple(map(_trusted, trusted))))
+
+
+async def ask_again(request: Request) -> Response:
+    """Trust one browser of the owner's no more, or none: the second step is asked for there again."""
+    await read_page_form(request)
+    async with transaction(provider_of(request).pool) as conn:
+        owner = await find_owner(request, conn)
+        if owner is None:
+            return await to_login(request, conn)
+        await distrust(request, conn, owner.user.sub, owner.session.id, trust_id=request.path_params.get("id"))
+    return see_other(DEVICES)
 
 
 async def end(request: Request) -> Response:
@@ -77,19 +93,25 @@ async def sessions_of(request: Request, conn: Connection, owner: Owner) -> tuple
     return await list_live(conn, owner.user.sub, now=moment(request), idle=idle)
 
 
-def _and(words: tuple[str, ...]) -> str:
-    return " and ".join(filter(None, (", ".join(words[:-1]), words[-1])))
+def _trusted(device: TrustedDevice) -> Device:
+    agent = device.user_agent or ""
+    name = browser_of(agent) if agent else say("Unknown browser")
+    until = say("Trusted until %(day)s", day=Day(device.until, year=False))
+    return Device(device.id, name, _icon(agent), (until,), current=device.here)
 
 
 def _device(session: Session, owner: Owner) -> Device:
     agent, current = session.user_agent or "", session.id == owner.session.id
-    browser = browser_of(agent)
-    used = dict.fromkeys(step_of(one.method).used for one in sorted(session.evidence, key=lambda one: one.at))
-    facts = (
-        session.address or "Address unknown",
-        f"signed in {session.created_at:%-d %B, %H:%M} UTC with {_and(tuple(used))}",
-        "active now" if current else f"last active {session.seen_at:%-d %B, %H:%M} UTC",
+    used = dict.fromkeys(one.method for one in sorted(session.evidence, key=lambda one: one.at))
+    ways, began = Listing(tuple(step_of(method).used for method in used)), Moment(session.created_at, year=False)
+    facts: tuple[Phrase, ...] = (
+        session.address or say("Address unknown"),
+        say("signed in %(time)s with %(ways)s", time=began, ways=ways),
+        say("active now") if current else say("last active %(time)s", time=Moment(session.seen_at, year=False)),
     )
-    name = f"{browser[:1].upper()}{browser[1:]}" if agent else "Unknown browser"
-    icon = "phone" if any(word in agent for word in ("Mobile", "Android", "iPhone")) else "laptop"
-    return Device(session.id, name, icon, facts, current=current)
+    name = browser_of(agent) if agent else say("Unknown browser")
+    return Device(session.id, name, _icon(agent), facts, current=current)
+
+
+def _icon(agent: str) -> str:
+    return "phone" if any(word in agent for word in ("Mobile", "Android", "iPhone")) else "laptop"

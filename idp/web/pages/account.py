@@ -1,11 +1,13 @@
 """Pages of the account: what protects it, and how to change that."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 import segno
 from markupsafe import Markup
 
+from idp.base.text import Day, Listing, Moment, Phrase, say, say_many
 from idp.web.pages.parts import Authenticator, Device, Fault, Person, Place, Protection, Slip
 
 _CREATE = (
@@ -14,20 +16,26 @@ _CREATE = (
     '"pubKeyCredParams": [{"type": "public-key", "alg": -7}], "timeout": 300000, '
     '"authenticatorSelection": {"residentKey": "required", "userVerification": "required"}}'
 )
-_FEW = "2 recovery codes are left. Make new ones before you need one."
+_FEW = say_many(
+    "1 recovery code is left. Make new ones before you need one.",
+    "%(count)s recovery codes are left. Make new ones before you need one.",
+    2,
+)
+_MARCH = datetime(2026, 3, 3, 9, 41, tzinfo=UTC)
+_NOVEMBER = datetime(2026, 11, 24, 9, 41, tzinfo=UTC)
 
 
 PLACES = (
-    ("/account", "Overview"),
-    ("/account/profile", "Profile"),
-    ("/account/email", "E-mail"),
-    ("/account/authenticators", "Ways to sign in"),
-    ("/account/password", "Password"),
-    ("/account/recovery-codes", "Recovery codes"),
-    ("/account/sessions", "Devices"),
-    ("/account/apps", "Connected apps"),
-    ("/account/activity", "Activity"),
-    ("/account/data", "Your data"),
+    ("/account", say("Overview")),
+    ("/account/profile", say("Profile")),
+    ("/account/email", say("E-mail")),
+    ("/account/authenticators", say("Ways to sign in")),
+    ("/account/password", say("Password")),
+    ("/account/recovery-codes", say("Recovery codes")),
+    ("/account/sessions", say("Devices")),
+    ("/account/apps", say("Connected apps")),
+    ("/account/activity", say("Activity")),
+    ("/account/data", say("Your data")),
 )
 """The menu of the account: addresses and names, each page naming its own."""
 
@@ -36,7 +44,7 @@ PLACES = (
 class AccountPage:
     """The account at a glance, which on a phone is also its menu; ``care`` is what its owner should see to.
 
-    ``waiting`` is an address that is not confirmed yet.
+    ``waiting`` is an address that is not confirmed yet. At ``upgrade_url`` the browser may add a passkey by itself.
     """
 
     template: ClassVar[str] = "account/overview.html"
@@ -44,28 +52,47 @@ class AccountPage:
     email: str | None
     protection: Protection
     places: tuple[Place, ...]
-    care: str | None = None
+    care: Phrase | None = None
     waiting: str | None = None
+    upgrade_url: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
         """A well protected account."""
+        two_passkeys = say_many("1 passkey", "%(count)s passkeys", 2)
         facts = (
-            ("Something you know", "Password"),
-            ("Something you have", "2 passkeys, 1 app"),
-            ("If you lose it", "2 recovery codes"),
+            (say("Something you know"), say("Password")),
+            (say("Something you have"), Listing((two_passkeys, say("Authenticator app")))),
+            (say("If you lose it"), say_many("1 recovery code", "%(count)s recovery codes", 2)),
         )
         places = (
-            Place("/account/authenticators", "passkey", "Ways to sign in", "Password, 2 passkeys, authenticator app"),
-            Place("/account/recovery-codes", "codes", "Recovery codes", "2 of 10 left"),
-            Place("/account/sessions", "laptop", "Devices", "Signed in on 3 devices"),
-            Place("/account/password", "password", "Password", "Changed on 3 March"),
-            Place("/account/apps", "apps", "Connected apps", "2 apps can use your account"),
-            Place("/account/profile", "user", "Profile", "Alice Example"),
-            Place("/account/activity", "clock", "Activity", "What happened in the last 90 days"),
-            Place("/account/data", "data", "Your data", "Download it, or delete your account"),
+            Place("/account/authenticators", "passkey", say("Ways to sign in"), two_passkeys),
+            Place(
+                "/account/recovery-codes",
+                "codes",
+                say("Recovery codes"),
+                say("%(left)s of %(total)s left", left=2, total=10),
+            ),
+            Place(
+                "/account/sessions",
+                "laptop",
+                say("Devices"),
+                say_many("Only this one", "Signed in on %(count)s devices", 3),
+            ),
+            Place(
+                "/account/password", "password", say("Password"), say("Changed on %(day)s", day=Day(_MARCH, year=False))
+            ),
+            Place(
+                "/account/apps",
+                "apps",
+                say("Connected apps"),
+                say_many("1 app can use your account", "%(count)s apps can use your account", 2),
+            ),
+            Place("/account/profile", "user", say("Profile"), "Alice Example"),
+            Place("/account/activity", "clock", say("Activity"), say("What happened in the last 90 days")),
+            Place("/account/data", "data", say("Your data"), say("Download it, or delete your account")),
         )
-        protection = Protection("Two independent steps protect your account", facts)
+        protection = Protection(say("Two independent steps protect your account"), facts)
         return cls(Person("alice"), "alice@mail.example", protection, places, _FEW)
 
 
@@ -75,34 +102,37 @@ class AuthenticatorsPage:
 
     ``codes`` says what recovery codes there are, ``care`` what is missing, ``others`` how many other browsers are
     signed in, which a change of these ways is a reason to end (ASVS 7.4.3). A ``phone`` is there and can be added only
-    where text messages are ``phone_offered``.
+    where text messages are ``phone_offered``. ``signals`` is what password managers may be told of the passkeys.
     """
 
     template: ClassVar[str] = "account/authenticators.html"
     person: Person
     passkeys: tuple[Authenticator, ...]
     totps: tuple[Authenticator, ...]
-    notice: str | None = None
-    password_facts: tuple[str, ...] = ()
-    codes: str | None = None
-    care: str | None = None
+    notice: Phrase | None = None
+    password_facts: tuple[Phrase, ...] = ()
+    codes: Phrase | None = None
+    care: Phrase | None = None
     others: int = 0
     phone: Authenticator | None = None
     phone_offered: bool = False
+    signals: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
-        """Some of each, one just added."""
+        """Some of each."""
+        added = say("added %(day)s", day=Day(_MARCH, year=False))
+        used = say("last used on %(day)s", day=Day(_NOVEMBER, year=False))
         passkeys = (
-            Authenticator("p1", "Phone", "phone", ("Synced between your devices", "added today", "never used")),
-            Authenticator("p2", "Laptop", "laptop", ("Stays on this device", "added 3 March", "last used yesterday")),
-            Authenticator("p3", "Blue key", "securitykey", ("Security key", "added 3 March", "never used")),
+            Authenticator("p1", "Phone", "phone", (say("Synced between your devices"), added, say("never used"))),
+            Authenticator("p2", "Laptop", "laptop", (say("Stays on its device"), added, used)),
+            Authenticator("p3", "Blue key", "securitykey", (say("Stays on its device"), added, say("never used"))),
         )
-        totps = (Authenticator("t1", "Authenticator app", "totp", ("Added 3 March", "last used on 12 November")),)
-        notice, password = "Passkey “Phone” is added.", ("Changed on 3 March",)
-        phone = Authenticator("phone", "+44 7700 900123", "phone", ("Codes by text message",))
-        codes = "7 of 10 left"
-        return cls(Person("alice"), passkeys, totps, notice, password, codes, others=2, phone=phone, phone_offered=True)
+        totps = (Authenticator("t1", say("Authenticator app"), "totp", (added, used)),)
+        password = (say("Changed on %(day)s", day=Day(_MARCH, year=False)),)
+        phone = Authenticator("phone", "+44 7700 900123", "phone", (say("Codes by text message"),))
+        codes = say("%(left)s of %(total)s left", left=7, total=10)
+        return cls(Person("alice"), passkeys, totps, None, password, codes, others=2, phone=phone, phone_offered=True)
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,18 +203,17 @@ class AddPhonePage:
 
 @dataclass(frozen=True, slots=True)
 class RenamePage:
-    """Another name for an authenticator; ``kind`` is a word within a sentence."""
+    """Another name for an authenticator."""
 
     template: ClassVar[str] = "account/rename.html"
     action: str
-    name: str
-    kind: str
+    name: Phrase
     fault: Fault | None = None
 
     @classmethod
     def sample(cls) -> Self:
         """A passkey's name."""
-        return cls("/account/authenticators/p2/rename", "Laptop", "passkey")
+        return cls("/account/authenticators/p2/rename", "Laptop")
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,9 +222,9 @@ class RemovePage:
 
     template: ClassVar[str] = "account/remove.html"
     action: str
-    kind: str
-    name: str
-    remaining: tuple[str, ...] = ()
+    method: str
+    name: Phrase
+    remaining: tuple[Phrase, ...] = ()
     last: bool = False
 
     @property
@@ -206,8 +235,8 @@ class RemovePage:
     @classmethod
     def sample(cls) -> Self:
         """One of several passkeys."""
-        remaining = ("Passkey “Phone”", "Password and authenticator app")
-        return cls("/account/authenticators/p2/remove", "passkey", "Laptop", remaining)
+        remaining = ("Phone", say("Password"))
+        return cls("/account/authenticators/p2/remove", "webauthn", "Laptop", remaining)
 
 
 @dataclass(frozen=True, slots=True)
@@ -232,13 +261,13 @@ class RecoveryCodesPage:
     template: ClassVar[str] = "account/recovery_codes.html"
     left: int
     total: int
-    made: str | None
+    made: Day | None
     offered: bool = True
 
     @classmethod
     def sample(cls) -> Self:
         """A set of which some are used."""
-        return cls(7, 10, "3 March 2026")
+        return cls(7, 10, Day(_MARCH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,21 +277,22 @@ class NewCodesPage:
     template: ClassVar[str] = "account/new_codes.html"
     person: Person
     codes: tuple[str, ...]
-    made: str
+    made: Day
 
     @classmethod
     def sample(cls) -> Self:
         """A whole set."""
         codes = tuple(f"m{one}ep-xbc5-udnv-b7tg" for one in "abcdefghij")
-        return cls(Person("alice"), codes, "24 November 2026")
+        return cls(Person("alice"), codes, Day(_NOVEMBER))
 
 
 @dataclass(frozen=True, slots=True)
 class SessionsPage:
-    """The browsers in which one is signed in, this one first."""
+    """The browsers in which one is signed in, this one first, and those ``trusted`` to stand in for a second step."""
 
     template: ClassVar[str] = "account/sessions.html"
     devices: tuple[Device, ...]
+    trusted: tuple[Device, ...] = ()
 
     @property
     def others(self) -> bool:
@@ -272,15 +302,26 @@ class SessionsPage:
     @classmethod
     def sample(cls) -> Self:
         """Three browsers."""
-        here = ("192.0.2.7", "signed in 24 November, 09:41 UTC with your password and a passkey", "active now")
-        there = ("2001:db8::7", "signed in 23 November, 18:20 UTC with a passkey", "last active 24 November, 08:02 UTC")
-        elsewhere = ("198.51.100.9", "signed in 24 November, 08:00 UTC with your password", "last active 08:05 UTC")
+        signed_in = say(
+            "signed in %(time)s with %(ways)s",
+            time=Moment(_NOVEMBER, year=False),
+            ways=Listing((say("your password"), say("a passkey"))),
+        )
+        seen = say("last active %(time)s", time=Moment(_NOVEMBER, year=False))
+        here, there = ("192.0.2.7", signed_in, say("active now")), ("2001:db8::7", signed_in, seen)
+        firefox = say("%(browser)s on %(system)s", browser="Firefox", system="Linux")
+        safari = say("%(browser)s on %(system)s", browser="Safari", system="iPhone")
+        trusted = (say("Trusted until %(day)s", day=Day(_NOVEMBER, year=False)),)
         return cls(
             (
-                Device("s1", "Firefox on Linux", "laptop", here, current=True),
-                Device("s2", "Safari on iPhone", "phone", there),
-                Device("s3", "Unknown browser", "laptop", elsewhere),
-            )
+                Device("s1", firefox, "laptop", here, current=True),
+                Device("s2", safari, "phone", there),
+                Device("s3", say("Unknown browser"), "laptop", there),
+            ),
+            (
+                Device("t1", firefox, "laptop", trusted, current=True),
+                Device("t2", safari, "phone", trusted),
+            ),
         )
 
 
@@ -303,13 +344,18 @@ class EmailPage:
 
 @dataclass(frozen=True, slots=True)
 class PasswordPage:
-    """Another password, or a first one; ``minimum`` is the length of the shortest."""
+    """Another password, or a first one; ``minimum`` is the length of the shortest.
+
+    With ``passkeys`` that sign in alone it can be removed: at ``remove_url``, once one of them has just been used.
+    """
 
     template: ClassVar[str] = "account/password.html"
     person: Person
     minimum: int
     fault: Fault | None = None
     has_one: bool = True
+    passkeys: int = 0
+    remove_url: str | None = None
 
     @classmethod
     def sample(cls) -> Self:

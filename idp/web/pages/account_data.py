@@ -2,20 +2,29 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar, Self
 
+from idp.base.text import Day, Listing, Moment, Phrase, say, say_many
 from idp.web.pages.parts import Act, App, Fault, Person
+
+_MARCH = datetime(2026, 3, 3, 9, 41, tzinfo=UTC)
+_NOVEMBER = datetime(2026, 11, 24, 9, 41, tzinfo=UTC)
 
 
 @dataclass(frozen=True, slots=True)
 class ProfilePage:
-    """What the owner says of themselves, each claim by its name; ``saved`` is whether that was just done."""
+    """What the owner says of themselves, each claim by its name; ``saved`` is whether that was just done.
+
+    ``signals`` is what password managers may then be told.
+    """
 
     template: ClassVar[str] = "account/profile.html"
     person: Person
     claims: Mapping[str, str]
     faults: tuple[Fault, ...] = ()
     saved: bool = False
+    signals: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -34,10 +43,14 @@ class AppsPage:
     @classmethod
     def sample(cls) -> Self:
         """One that may act while the owner is away, and one that may not."""
-        notes_facts = ("notes.example", "allowed on 3 March 2026", "last used on 24 November 2026")
-        notes = App("notes", "Example Notes", notes_facts, ("Know that it is you", "See your name"), away=True)
-        facts = ("bank.example", "allowed on 2 November 2026", "last used on 23 November 2026")
-        return cls((App("bank", "Example Bank", facts, ("Know that it is you",)), notes))
+        allowed = say("allowed on %(day)s", day=Day(_MARCH))
+        used = say("last used on %(day)s", day=Day(_NOVEMBER))
+        notes_facts = ("notes.example", allowed, used)
+        notes = App(
+            "notes", "Example Notes", notes_facts, (say("Know that it is you"), say("See your name")), away=True
+        )
+        facts = ("bank.example", allowed, used)
+        return cls((App("bank", "Example Bank", facts, (say("Know that it is you"),)), notes))
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +79,11 @@ class ActivityPage:
     @classmethod
     def sample(cls) -> Self:
         """A sign-in, an addition, and somebody else's attempt."""
-        here = "Firefox on Linux"
+        here = say("%(browser)s on %(system)s", browser="Firefox", system="Linux")
         acts = (
-            Act("done", "Signed in to Example Bank", ("24 November 2026, 09:41 UTC", here, "192.0.2.7")),
-            Act("plus", "Passkey added", ("2 November 2026, 18:20 UTC", here, "192.0.2.7")),
-            Act("alert", "A sign-in failed", ("28 October 2026, 23:02 UTC", "password", "198.51.100.9")),
+            Act("done", say("Signed in to %(app)s", app="Example Bank"), (Moment(_NOVEMBER), here, "192.0.2.7")),
+            Act("plus", say("%(kind)s added", kind=say("Passkey")), (Moment(_MARCH), here, "192.0.2.7")),
+            Act("alert", say("A sign-in failed"), (Moment(_MARCH), say("Password"), "198.51.100.9")),
         )
         return cls(acts, "/account/activity?before=7")
 
@@ -93,16 +106,16 @@ class DeletePage:
 
     template: ClassVar[str] = "account/delete.html"
     person: Person
-    goes: tuple[tuple[str, str], ...]
+    goes: tuple[tuple[str, Phrase], ...]
     fault: Fault | None = None
 
     @classmethod
     def sample(cls) -> Self:
         """An account in use."""
         goes = (
-            ("user", "Your profile, with alice@mail.example"),
-            ("passkey", "Your ways to sign in: password, passkey or security key, recovery code"),
-            ("laptop", "Your sign-in on 3 devices"),
-            ("apps", "2 connected apps"),
+            ("user", say("Your profile, with %(email)s", email="alice@mail.example")),
+            ("passkey", say("Your ways to sign in: %(ways)s", ways=Listing((say("Password"), say("Passkey"))))),
+            ("laptop", say_many("Your sign-in on this device", "Your sign-in on %(count)s devices", 3)),
+            ("apps", say_many("1 connected app", "%(count)s connected apps", 2)),
         )
         return cls(Person("alice"), goes)

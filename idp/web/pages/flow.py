@@ -1,10 +1,11 @@
 """Pages of a flow: one question each, from sign-in to sign-out."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import ClassVar, Self
 
+from idp.base.text import Moment, Phrase, say
 from idp.web.pages.parts import Account, Client, Fault, Offer, Person, ScopeLine, Slip, Way, Why
-from idp.web.pages.words import WORDS
 
 _BANK = Client(
     "Example Bank",
@@ -12,8 +13,10 @@ _BANK = Client(
     policy_uri="https://bank.example/privacy",
     tos_uri="https://bank.example/terms",
 )
-_PHISHING_RESISTANT = Why("Example Bank asks for a ", "sign-in that cannot be phished", " before you go on.")
-_TWO_STEPS = Why("Example Bank asks for ", "two steps", ", so a password alone is not enough.")
+_PHISHING_RESISTANT = Why("app", "phr", "Example Bank")
+_TWO_STEPS = Why("app", "mfa", "Example Bank")
+_MISSING = say("One thing is missing")
+_ASK_AGAIN = say("Go back to the app and start again. If it happens again, send its support team these details.")
 _REQUEST = (
     '{"challenge": "AAECAwQFBgcICQoLDA0ODw", "rpId": "localhost", "timeout": 300000, "userVerification": "required"}'
 )
@@ -24,7 +27,8 @@ class SignInPage:
     """User name and password, or a passkey; with ``person``, the password of that person alone.
 
     ``passkey_options`` is what parseRequestOptionsFromJSON takes (WebAuthn Level 3 §5.1.9); without it no passkey is
-    offered. The two forms both go to ``action``: one sends the password, the other ``credential``.
+    offered. The two forms both go to ``action``: one sends the password, the other ``credential``. ``unknown`` is the
+    id of a passkey that was just presented and that nobody knows.
     """
 
     template: ClassVar[str] = "login/password.html"
@@ -34,10 +38,11 @@ class SignInPage:
     person: Person | None = None
     other_account_url: str | None = None
     fault: Fault | None = None
-    notice: str | None = None
+    notice: Phrase | None = None
     register_url: str | None = None
     passkey_options: str | None = None
     steps: tuple[int, int] | None = None
+    unknown: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -57,6 +62,7 @@ class TotpPage:
     fault: Fault | None = None
     other_ways_url: str | None = None
     not_you_url: str | None = None
+    trust_days: int | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -69,7 +75,8 @@ class TotpPage:
 class WebAuthnPage:
     """A passkey or security key: as the second step, or, with ``used`` (what was shown and when), as a step-up.
 
-    ``options`` is what parseRequestOptionsFromJSON takes (WebAuthn Level 3 §5.1.9).
+    ``options`` is what parseRequestOptionsFromJSON takes (WebAuthn Level 3 §5.1.9); ``unknown`` is the id of a passkey
+    that was just presented and that nobody knows.
     """
 
     template: ClassVar[str] = "login/webauthn.html"
@@ -81,9 +88,11 @@ class WebAuthnPage:
     fault: Fault | None = None
     other_ways_url: str | None = None
     not_you_url: str | None = None
-    used: str | None = None
+    used: Phrase | None = None
     explain_phishing: bool = False
     cancel_url: str | None = None
+    unknown: str | None = None
+    trust_days: int | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -95,7 +104,7 @@ class WebAuthnPage:
             _REQUEST,
             other_ways_url="/login/another-way",
             not_you_url="/login/other-account",
-            used="You signed in with your password at 09:41.",
+            used=say("You signed in with your password."),
             explain_phishing=True,
             cancel_url="/login/cancel",
         )
@@ -140,6 +149,7 @@ class SentCodePage:
     fault: Fault | None = None
     other_ways_url: str | None = None
     not_you_url: str | None = None
+    trust_days: int | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -169,31 +179,35 @@ class AnotherWayPage:
     steps: tuple[int, int] | None = None
     not_you_url: str | None = None
     cancel_url: str | None = None
+    lost_url: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
         """Two ways that suffice and one that does not."""
         ways = (
-            Way("webauthn", None, "Passkey", "On this laptop or your phone", "passkey"),
-            Way("webauthn", "k2", "Security key", "“Blue key”, last used on 2 November", "securitykey"),
-            Way("totp", None, "Authenticator app", "Last used yesterday", "totp", enough=False),
+            Way("webauthn", None, say("Passkey"), "Laptop", "passkey"),
+            Way("webauthn", "k2", say("Security key"), "Blue key", "securitykey"),
+            Way("totp", None, say("Authenticator app"), "Phone", "totp", enough=False),
         )
         slip = Slip(_BANK, _PHISHING_RESISTANT)
-        return cls(slip, "/login", Person("alice"), ways, (2, 2), "/login/other-account", "/login/cancel")
+        return cls(
+            slip, "/login", Person("alice"), ways, (2, 2), "/login/other-account", "/login/cancel", "/recover/factor"
+        )
 
 
 @dataclass(frozen=True, slots=True)
 class EnrolPage:
-    """What the account lacks for this request, and the methods that would do once added."""
+    """What the account lacks, and the methods that would do once added; by ``later_url`` it may wait."""
 
     template: ClassVar[str] = "login/enrol.html"
     slip: Slip
     person: Person
-    text: str
+    text: Phrase
     offers: tuple[Offer, ...]
-    title: str = "One thing is missing"
+    title: Phrase = _MISSING
     not_you_url: str | None = None
     cancel_url: str | None = None
+    later_url: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -201,7 +215,7 @@ class EnrolPage:
         return cls(
             Slip(_BANK, _PHISHING_RESISTANT),
             Person("alice"),
-            WORDS["step_up_impossible"].format(client="Example Bank"),
+            Fault.of("step_up_impossible", client="Example Bank").text,
             (Offer.passkey("/account/authenticators/add-passkey"),),
             not_you_url="/login/other-account",
             cancel_url="/login/cancel",
@@ -222,8 +236,8 @@ class ChooserPage:
     def sample(cls) -> Self:
         """Two accounts of one person."""
         accounts = (
-            Account("a1", Person("alice"), "Signed in"),
-            Account("a2", Person("alice-work"), "Signed out"),
+            Account("a1", Person("alice"), say("Signed in")),
+            Account("a2", Person("alice-work"), say("Signed out")),
         )
         return cls(Slip(_BANK), "/login", accounts, "/login/forget")
 
@@ -240,7 +254,7 @@ class ForgetPage:
     @classmethod
     def sample(cls) -> Self:
         """One account that is signed out."""
-        return cls("/login/forget", (Account("a2", Person("alice-work"), "Signed out"),), "/login/choose")
+        return cls("/login/forget", (Account("a2", Person("alice-work"), say("Signed out")),), "/login/choose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,18 +294,21 @@ class LinkPage:
     """What a link that came by mail is for: it counts once ``button`` sends ``secret`` to ``action``."""
 
     template: ClassVar[str] = "link.html"
-    title: str
+    title: Phrase
     person: Person
-    text: str
+    text: Phrase
     action: str
     secret: str
-    button: str
+    button: Phrase
 
     @classmethod
     def sample(cls) -> Self:
         """An address to confirm."""
-        text = "alice@mail.example was given for this account. Confirm it only if the account is yours."
-        title, button = "Confirm your e-mail address", "Confirm address"
+        text = say(
+            "%(address)s was given for this account. Confirm it only if the account is yours.",
+            address="alice@mail.example",
+        )
+        title, button = say("Confirm your e-mail address"), say("Confirm address")
         return cls(title, Person("alice"), text, "/confirm-email", "SplxlOBeZQQYbYS6WxSbIA", button)
 
 
@@ -316,18 +333,19 @@ class DonePage:
     """The end of a small flow: what was done, what else may help, and where to go on, a label and an address."""
 
     template: ClassVar[str] = "done.html"
-    title: str
-    text: str
-    advice: str | None
-    onward: tuple[str, str]
+    title: Phrase
+    text: Phrase
+    advice: Phrase | None
+    onward: tuple[Phrase, str]
     icon: str = "done"
 
     @classmethod
     def sample(cls) -> Self:
         """A mail under way."""
-        text = "A link is on its way to alice@mail.example. Open it within 24 hours."
-        advice = "Nothing there after a few minutes? Look among the unwanted mail."
-        return cls("Look into your mailbox", text, advice, ("Your account", "/account"), "mail")
+        address = "alice@mail.example"
+        text = say("A link is on its way to %(address)s. Open it within 24 hours.", address=address)
+        advice = say("Nothing there after a few minutes? Look among the unwanted mail.")
+        return cls(say("Look into your mailbox"), text, advice, (say("Your account"), "/account"), "mail")
 
 
 @dataclass(frozen=True, slots=True)
@@ -345,9 +363,9 @@ class ConsentPage:
     def sample(cls) -> Self:
         """The usual three scopes."""
         scopes = (
-            ScopeLine("user", "See your name", "Alice Example, user name alice"),
-            ScopeLine("mail", "See your e-mail address", "alice@mail.example"),
-            ScopeLine("clock", "Stay connected", "Also while you are not using it"),
+            ScopeLine("user", say("See your name"), "Alice Example"),
+            ScopeLine("mail", say("See your e-mail address"), "alice@mail.example"),
+            ScopeLine("clock", say("Stay connected"), say("Also while you are not using it")),
         )
         return cls(Slip(_BANK), "/login/consent", Person("alice"), scopes, "/login/other-account")
 
@@ -358,24 +376,23 @@ class ErrorPage:
 
     template: ClassVar[str] = "error.html"
     cause: str
-    title: str
-    text: str
-    facts: tuple[tuple[str, str], ...]
+    title: Phrase
+    text: tuple[Phrase, ...]
+    facts: tuple[tuple[Phrase, Phrase], ...]
     reference: str
-    advice: str = "Go back to the app and start again. If it happens again, send its support team these details."
+    advice: Phrase = _ASK_AGAIN
 
     @classmethod
     def sample(cls) -> Self:
         """An app with a wrong redirect URI."""
         return cls(
             "redirect_uri_mismatch",
-            "This sign-in link does not work",
-            "The app that sent you here asked us to send you back to an address that it has not registered. "
-            "To keep you safe, we stopped.",
+            say("This sign-in link does not work"),
+            (say("The app did not say where to send you back to."), say("To keep you safe, we stopped.")),
             (
-                ("Cause", "redirect_uri does not match"),
-                ("App", "example-bank"),
-                ("Time", "24 November 2026, 09:41 UTC"),
+                (say("Cause"), "redirect_uri_mismatch"),
+                (say("App"), "example-bank"),
+                (say("Time"), Moment(datetime(2026, 11, 24, 9, 41, tzinfo=UTC))),
             ),
             "7f3k-92qd-x8mw",
         )
@@ -387,12 +404,14 @@ class SignedOutPage:
 
     template: ClassVar[str] = "signed_out.html"
     apps: tuple[str, ...] = ()
-    back: tuple[str, str] | None = None
+    back: tuple[Phrase, str] | None = None
 
     @classmethod
     def sample(cls) -> Self:
         """A sign-out that reached two apps."""
-        return cls(("Example Bank", "Example Notes"), ("Back to Example Bank", "https://bank.example/"))
+        return cls(
+            ("Example Bank", "Example Notes"), (say("Back to %(app)s", app="Example Bank"), "https://bank.example/")
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
+from idp.base.text import Phrase, Text, say
 from idp.web.pages.words import WORDS
 
 
@@ -31,11 +32,13 @@ class Client:
 
 @dataclass(frozen=True, slots=True)
 class Why:
-    """Why more is asked for: a sentence of which the middle, the level in plain words, stands out."""
+    """Why more is asked for: the ``level``, and who ``asks``: ``app``, whose name is ``who``, or ``organisation``, or
+    ``account``.
+    """
 
-    before: str
-    strong: str
-    after: str
+    asks: str
+    level: str
+    who: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,13 +66,16 @@ class Fault:
     """Why a form was refused; with ``field`` it is shown beside that field."""
 
     cause: str
-    text: str
+    text: Phrase
     field: str | None = None
 
     @classmethod
     def of(cls, cause: str, field: str | None = None, **values: object) -> Self:
         """The fault in the fixed words of its cause; raises KeyError for a cause without words or a value it needs."""
-        return cls(cause, WORDS[cause].format_map(values), field)
+        words = WORDS[cause]
+        # Here and not where it is drawn: a value that is missing is a mistake of who names the cause.
+        _ = words.message % values
+        return cls(cause, Text(words.message, values), field)
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +84,8 @@ class Way:
 
     method: str
     credential: str | None
-    name: str
-    hint: str
+    name: Phrase
+    hint: Phrase
     icon: str
     enough: bool = True
 
@@ -96,19 +102,26 @@ class Offer:
     id: str
     method: str
     icon: str
-    name: str
-    hint: str
+    name: Phrase
+    hint: Phrase
     url: str
 
     @classmethod
     def passkey(cls, url: str) -> Self:
         """The offer to add a passkey."""
-        return cls("add-passkey", "webauthn", "passkey", "Passkey", "On this device, a phone or a security key", url)
+        hint = say("On this device, a phone or a security key")
+        return cls("add-passkey", "webauthn", "passkey", say("Passkey"), hint, url)
 
     @classmethod
     def totp(cls, url: str) -> Self:
         """The offer to add an authenticator app."""
-        return cls("add-totp", "totp", "totp", "Authenticator app", "An app that shows a new code twice a minute", url)
+        hint = say("An app that shows a new code twice a minute")
+        return cls("add-totp", "totp", "totp", say("Authenticator app"), hint, url)
+
+    @classmethod
+    def phone(cls, url: str) -> Self:
+        """The offer to add a telephone number."""
+        return cls("add-phone", "sms", "phone", say("Phone number"), say("Codes by text message"), url)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +130,7 @@ class Account:
 
     value: str
     person: Person
-    state: str
+    state: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,16 +138,16 @@ class ScopeLine:
     """One thing that an app could do, with the real value that it would see."""
 
     icon: str
-    title: str
-    detail: str
+    title: Phrase
+    detail: Phrase
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
     """How well an account is protected, in a sentence and the facts behind it, each a name and a value."""
 
-    title: str
-    facts: tuple[tuple[str, str], ...]
+    title: Phrase
+    facts: tuple[tuple[Phrase, Phrase], ...]
     icon: str = "shield"
 
 
@@ -144,8 +157,8 @@ class Place:
 
     url: str
     icon: str
-    name: str
-    hint: str
+    name: Phrase
+    hint: Phrase
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,9 +166,9 @@ class Device:
     """A browser in which the account is signed in; ``id`` is its session's, and ``current`` is the one that asks."""
 
     id: str
-    name: str
+    name: Phrase
     icon: str
-    facts: tuple[str, ...]
+    facts: tuple[Phrase, ...]
     current: bool = False
 
 
@@ -168,8 +181,8 @@ class App:
 
     id: str
     name: str
-    facts: tuple[str, ...]
-    may: tuple[str, ...]
+    facts: tuple[Phrase, ...]
+    may: tuple[Phrase, ...]
     away: bool = False
 
 
@@ -178,8 +191,8 @@ class Act:
     """One thing that happened to the account, with when, where and with what."""
 
     icon: str
-    title: str
-    facts: tuple[str, ...]
+    title: Phrase
+    facts: tuple[Phrase, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +200,6 @@ class Authenticator:
     """An enrolled authenticator as its owner knows it; the facts are shown side by side."""
 
     id: str
-    name: str
+    name: Phrase
     icon: str
-    facts: tuple[str, ...]
+    facts: tuple[Phrase, ...]

@@ -11,6 +11,7 @@ from idp.authn.methods import authenticators
 from idp.authn.policy import has_passkey_alone
 from idp.authn.throttle import recovery_limits, subject_of_name
 from idp.base.entropy import token
+from idp.base.text import say
 from idp.model.attempt import Source
 from idp.store.database import Unavailable, transaction
 from idp.store.mail_links import create_link
@@ -54,11 +55,13 @@ async def sent(request: Request) -> Response:
     return page(
         request,
         DonePage(
-            "Look into your mailbox",
-            "If there is an account with that name and a confirmed e-mail address, a link to choose a new password is "
-            "on its way there. It works for one hour.",
-            "Nothing there after a few minutes? Look among the unwanted mail, or check what you have typed.",
-            ("Back to the sign-in", "/login"),
+            say("Look into your mailbox"),
+            say(
+                "If there is an account with that name and a confirmed e-mail address, a link to choose a new password "
+                "is on its way there. It works for one hour."
+            ),
+            say("Nothing there after a few minutes? Look among the unwanted mail, or check what you have typed."),
+            (say("Back to the sign-in"), "/login"),
             icon="mail",
         ),
     )

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from idp.authn.accounts import PASSWORD_SHORTEST, PASSWORD_SHORTEST_ALONE, password_fault
 from idp.authn.throttle import subjects_of
+from idp.base.text import say
 from idp.store.attempts import remove_tallies
 from idp.store.authorizations import revoke_of_user
 from idp.store.database import Connection, transaction
@@ -16,6 +17,7 @@ from idp.store.mail_links import consume_link
 from idp.store.sessions import end_sessions_of
 from idp.store.users import lock, update_password
 from idp.web.answers import page, see_other
+from idp.web.breached import is_breached
 from idp.web.flow import bind
 from idp.web.forms import read_page_form
 from idp.web.mail_link import get_opened, gone
@@ -35,8 +37,10 @@ async def show_link(request: Request) -> Response:
     async with transaction(provider_of(request).pool) as conn:
         link = await get_opened(request, conn, secret, "reset_password")
         user, _ = await get_resettable(request, conn, link)
-    text = "You asked for a new password. When you have chosen it, you are signed out everywhere."
-    return page(request, LinkPage("Choose a new password", Person(user.username), text, LINK, secret, "Continue"))
+    text = say("You asked for a new password. When you have chosen it, you are signed out everywhere.")
+    return page(
+        request, LinkPage(say("Choose a new password"), Person(user.username), text, LINK, secret, say("Continue"))
+    )
 
 
 async def open_link(request: Request) -> Response:
@@ -71,6 +75,8 @@ async def submit(request: Request) -> Response:
             return await step_page(request, conn, recovery, status=403)
     if fault := _fault(request, recovery, password):
         return _page(request, recovery, fault)
+    if await is_breached(request, password):
+        return _page(request, recovery, Fault.of("password_known", "password"))
     password_hash = await provider.tools.hasher.hash(password)
     async with transaction(provider.pool) as conn:
         await lock(conn, recovery.user.sub)
@@ -83,8 +89,8 @@ async def submit(request: Request) -> Response:
 
 async def done(request: Request) -> Response:
     """What was done, and the way to the sign-in: a link by mail gives no session (A-34)."""
-    text = "You were signed out everywhere. Sign in with your new password now."
-    return page(request, DonePage("Your password is changed", text, None, ("Sign in", "/login")))
+    text = say("You were signed out everywhere. Sign in with your new password now.")
+    return page(request, DonePage(say("Your password is changed"), text, None, (say("Sign in"), "/login")))
 
 
 async def _reset(request: Request, conn: Connection, recovery: Recovery, password_hash: str) -> None:

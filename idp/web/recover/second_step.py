@@ -14,6 +14,7 @@ from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import AnotherWayPage, Fault, Person, Slip, Way
 from idp.web.provider import moment, provider_of
+from idp.web.recover.factor_recovery import cancel_if_shown
 from idp.web.recover.recovery import Recovery, get_recovery
 from idp.web.sent_codes import is_sent, send_in
 from idp.web.source import source_of
@@ -75,6 +76,7 @@ async def _keep(request: Request, conn: Connection, recovery: Recovery, proved: 
     user, shown = recovery.user, proved.evidence
     await record_proof(conn, recovery.interaction.id, user.sub, merge(recovery.interaction.evidence, (shown,)))
     await note(request, conn, "factor_proved", sub=user.sub, method=shown.method, credential=shown.credential_id)
+    await cancel_if_shown(request, conn, user, (shown,))
     if (tell := step_of(shown.method).tell) is not None:
         await tell(request, conn, user)
 

@@ -20,7 +20,7 @@ for (const button of document.querySelectorAll("[data-copy]")) {
   button.addEventListener("click", async () => {
     const items = [...document.getElementById(button.dataset.copy).children];
     await navigator.clipboard.writeText(items.map((item) => item.textContent).join("\n"));
-    say("Copied.");
+    say(button.dataset.copied);
   });
 }
 for (const button of document.querySelectorAll("[data-print]")) {
@@ -74,6 +74,13 @@ function show(cause) {
 async function offer(form) {
   if (!document.querySelector("[autocomplete~=webauthn]")) return;
   if (await PublicKeyCredential.isConditionalMediationAvailable?.()) run(form, { mediation: "conditional" });
+}
+
+// A passkey that nobody knows here any more: its password manager may forget it.
+const unknown = document.querySelector("[data-unknown]");
+if (able && unknown) {
+  const { rpId } = JSON.parse(unknown.dataset.options);
+  PublicKeyCredential.signalUnknownCredential?.({ rpId, credentialId: unknown.dataset.unknown }).catch(() => {});
 }
 
 const form = able && document.querySelector("form[data-ceremony]");

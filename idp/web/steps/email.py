@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from idp.authn.methods import email
+from idp.base.text import Phrase, say, say_many
 from idp.store.database import Connection
 from idp.web.pages import SentCodePage
 from idp.web.slip import needed
@@ -16,4 +17,9 @@ async def draw(request: Request, conn: Connection, stage: Stage) -> SentCodePage
     return await draw_sent(request, conn, stage, "email", email.masked(address))
 
 
-STEP = Step("email", "mail", "Code by mail", "a code by mail", ("mail address", "mail addresses"), draw)
+def counted(number: int) -> Phrase:
+    """So many of it."""
+    return say_many("1 mail address", "%(count)s mail addresses", number)
+
+
+STEP = Step("email", "mail", say("Code by mail"), say("a code by mail"), counted, draw)

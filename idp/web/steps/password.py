@@ -5,12 +5,17 @@ import json
 from starlette.requests import Request
 
 from idp.authn.methods.webauthn import request_options
+from idp.base.text import Phrase, say, say_many
 from idp.store.database import Connection
 from idp.web.flow import new_challenge
-from idp.web.pages import Person, SignInPage
+from idp.web.pages import WORDS, Person, SignInPage
 from idp.web.provider import provider_of
 from idp.web.slip import slip_of
 from idp.web.steps.step import Stage, Step
+from idp.web.steps.webauthn import unknown_to_us
+
+EXPIRED = "expired"
+"""In the query where this page stands in place of one that was open for too long."""
 
 
 async def draw(request: Request, conn: Connection, stage: Stage) -> SignInPage:
@@ -28,9 +33,16 @@ async def draw(request: Request, conn: Connection, stage: Stage) -> SignInPage:
         person=known,
         other_account_url=f"/login/other-account?{here}" if known else None,
         fault=stage.fault,
+        notice=WORDS["form_expired"] if EXPIRED in request.query_params and stage.fault is None else None,
         register_url=None if known else f"/register?{here}",
         passkey_options=json.dumps(options),
+        unknown=await unknown_to_us(conn, stage),
     )
 
 
-STEP = Step("password", "password", "Password", "your password", ("password", "passwords"), draw)
+def counted(number: int) -> Phrase:
+    """So many of it."""
+    return say_many("1 password", "%(count)s passwords", number)
+
+
+STEP = Step("password", "password", say("Password"), say("your password"), counted, draw)

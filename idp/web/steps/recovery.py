@@ -2,6 +2,7 @@
 
 from starlette.requests import Request
 
+from idp.base.text import Phrase, say, say_many
 from idp.model.user import User
 from idp.store.database import Connection
 from idp.store.recovery_codes import find_codes
@@ -31,5 +32,9 @@ async def tell(request: Request, conn: Connection, user: User) -> None:
     await notify_user(request, conn, user, "recovery_code_used", left=codes.left if codes else 0)
 
 
-CODES = ("recovery code", "recovery codes")
-STEP = Step("recovery", "codes", "Recovery code", "a recovery code", CODES, draw, tell)
+def counted(number: int) -> Phrase:
+    """So many of it."""
+    return say_many("1 recovery code", "%(count)s recovery codes", number)
+
+
+STEP = Step("recovery", "codes", say("Recovery code"), say("a recovery code"), counted, draw, tell)

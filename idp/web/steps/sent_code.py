@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from starlette.requests import Request
 
+from idp.authn.policy import shows_more_than_mail
 from idp.store.database import Connection
 from idp.store.sent_codes import find_recipient
 from idp.web.pages import WORDS, Fault, Person, SentCodePage
@@ -29,6 +30,7 @@ async def draw_sent(request: Request, conn: Connection, stage: Stage, method: st
         fault=sent_fault(stage.fault),
         other_ways_url=stage.other_ways_url,
         not_you_url=stage.not_you_url,
+        trust_days=stage.trust_days if shows_more_than_mail(method) else None,
     )
 
 

@@ -3,6 +3,7 @@
 from starlette.requests import Request
 
 from idp.authn.methods import sms
+from idp.base.text import Phrase, say, say_many
 from idp.store.database import Connection
 from idp.web.pages import SentCodePage
 from idp.web.slip import needed
@@ -16,5 +17,9 @@ async def draw(request: Request, conn: Connection, stage: Stage) -> SentCodePage
     return await draw_sent(request, conn, stage, "sms", sms.masked(number))
 
 
-NUMBERS = ("phone number", "phone numbers")
-STEP = Step("sms", "phone", "Text message", "a text message", NUMBERS, draw)
+def counted(number: int) -> Phrase:
+    """So many of it."""
+    return say_many("1 phone number", "%(count)s phone numbers", number)
+
+
+STEP = Step("sms", "phone", say("Text message"), say("a text message"), counted, draw)

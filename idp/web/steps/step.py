@@ -6,6 +6,7 @@ from typing import TypeAlias
 
 from starlette.requests import Request
 
+from idp.base.text import Phrase
 from idp.model.user import User
 from idp.store.database import Connection
 from idp.web.flow import Visit
@@ -17,13 +18,15 @@ class Stage:
     """A visit at a step: what was wrong with the ``form`` submitted last, and what was ``used`` to get so far.
 
     ``path`` is where the forms of the step go: to the sign-in, or to another flow that asks for a proof.
+    ``trust_days`` is for how many days the browser may be trusted after it, None if it may not.
     """
 
     visit: Visit
     fault: Fault | None
     form: Mapping[str, str] = field(repr=False)
-    used: str | None = None
+    used: Phrase | None = None
     path: str = "/login"
+    trust_days: int | None = None
 
     @property
     def here(self) -> str:
@@ -59,23 +62,14 @@ Tell: TypeAlias = Callable[[Request, Connection, User], Awaitable[None]]
 class Step:
     """A method as people meet it.
 
-    ``title`` names it among choices; ``used`` completes "You signed in with …"; ``counted`` is one and many of it.
+    ``title`` names it among choices; ``used`` completes "You signed in with …"; ``counted`` is so many of it.
     ``tell`` is there where each use is worth a notice.
     """
 
     method: str
     icon: str
-    title: str
-    used: str
-    counted: tuple[str, str]
+    title: Phrase
+    used: Phrase
+    counted: Callable[[int], Phrase]
     draw: Draw
     tell: Tell | None = None
-
-    @property
-    def kind(self) -> str:
-        """One of it, as a word within a sentence."""
-        return self.counted[0]
-
-    def count(self, number: int) -> str:
-        """So many of it, in words."""
-        return f"{number} {self.counted[number != 1]}"

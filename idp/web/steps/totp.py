@@ -2,6 +2,7 @@
 
 from starlette.requests import Request
 
+from idp.base.text import Phrase, say, say_many
 from idp.store.database import Connection
 from idp.web.pages import Person, TotpPage
 from idp.web.slip import needed, slip_of
@@ -19,8 +20,13 @@ async def draw(_request: Request, _conn: Connection, stage: Stage) -> TotpPage:
         stage.fault,
         stage.other_ways_url,
         stage.not_you_url,
+        trust_days=stage.trust_days,
     )
 
 
-APPS = ("authenticator app", "authenticator apps")
-STEP = Step("totp", "totp", "Authenticator app", "an authenticator app", APPS, draw)
+def counted(number: int) -> Phrase:
+    """So many of it."""
+    return say_many("1 authenticator app", "%(count)s authenticator apps", number)
+
+
+STEP = Step("totp", "totp", say("Authenticator app"), say("an authenticator app"), counted, draw)

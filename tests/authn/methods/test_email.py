@@ -3,6 +3,7 @@ from idp.authn.methods import Proved, Refusal, authenticators, prove
 from idp.authn.methods.email import masked
 from idp.authn.methods.sent_code import make_code
 from idp.authn.policy import reset_steps, shows_more_than_mail
+from idp.base.text import say
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.store.database import Connection
@@ -10,7 +11,7 @@ from idp.store.sent_codes import create_code
 from tests.authn.people import NOW, add_user, attempt, tools
 
 ADDRESS = "alice@mail.test"
-MAIL = Authenticator("email", "Mail to a•••@mail.test")
+MAIL = Authenticator("email", say("Mail to %(address)s", address="a•••@mail.test"))
 
 
 async def test_a_code_goes_to_a_confirmed_address_and_works_once(conn: Connection) -> None:
@@ -29,7 +30,7 @@ async def test_an_address_that_is_merely_claimed_gets_none(conn: Connection) -> 
 
 def test_6_3_6_a_mailbox_proves_nothing_where_a_mail_was_the_key_already() -> None:
     assert not shows_more_than_mail("email")
-    password = Authenticator("password", "Password")
+    password = Authenticator("password", say("Password"))
     assert reset_steps((password, MAIL)) == ()
 
 

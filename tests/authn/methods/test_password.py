@@ -2,6 +2,7 @@ import argon2
 import pytest
 
 from idp.authn.methods import Proved, Refusal, authenticators, prove
+from idp.base.text import say
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.store import users
@@ -15,7 +16,7 @@ async def test_the_right_password(conn: Connection) -> None:
     alice = await add_user(conn, password_hash=await HASHER.hash(SECRET))
     answer = await prove("password", attempt(conn, alice, password=SECRET))
     assert answer == Proved(alice.sub, Evidence("password", NOW))
-    assert await authenticators(conn, alice) == (Authenticator("password", "Password"),)
+    assert await authenticators(conn, alice) == (Authenticator("password", say("Password")),)
 
 
 @pytest.mark.parametrize("password", ["", "wrong", SECRET + " ", SECRET.upper(), "x" * 1_000_000, "\ud800"])

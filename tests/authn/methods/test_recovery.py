@@ -11,6 +11,7 @@ from idp.authn.methods.recovery import NewCodes, make_codes, new_code, typed_cod
 from idp.authn.policy import Requirement, outlook, required
 from idp.base.digest import Busy, PasswordHasher
 from idp.base.entropy import system_entropy
+from idp.base.text import say_many
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.user import User
@@ -23,7 +24,7 @@ PASSWORD = Authenticator("password", "Password")
 APP = Authenticator("totp", "App", "app")
 KEY = Authenticator("webauthn", "Key", "key")
 PASSKEY = Authenticator("webauthn", "Passkey", "passkey", user_verified=True)
-CODES = Authenticator("recovery", "10 recovery codes left")
+CODES = Authenticator("recovery", say_many("1 recovery code left", "%(count)s recovery codes left", 10))
 
 
 async def with_codes(conn: Connection) -> tuple[User, NewCodes]:
@@ -136,7 +137,7 @@ async def test_the_set_is_one_way_to_sign_in(conn: Connection) -> None:
     assert await authenticators(conn, user) == (CODES,)
     for code in codes.shown[:9]:
         await try_code(conn, user, code)
-    assert [one.name for one in await authenticators(conn, user)] == ["1 recovery code left"]
+    assert [one.name for one in await authenticators(conn, user)] == [say_many("1 recovery code left", "%(count)s recovery codes left", 1)]
 
 
 ASSESSED = {

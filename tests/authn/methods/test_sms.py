@@ -7,6 +7,7 @@ from idp.authn.methods import Proved, Refusal, authenticators, prove
 from idp.authn.methods.sent_code import make_code
 from idp.authn.methods.sms import masked, prefix, recipient
 from idp.authn.policy import Requirement, outlook, required
+from idp.base.text import say
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.user import User
@@ -18,7 +19,7 @@ from tests.authn.people import NOW, add_user, attempt, tools
 NUMBER = "+447700900123"
 TOOLS = tools()
 PASSWORD = Authenticator("password", "Password")
-PHONE = Authenticator("sms", "Text messages to ••• 123", "phone")
+PHONE = Authenticator("sms", say("Text messages to %(number)s", number="••• 123"), "phone")
 APP = Authenticator("totp", "App", "app")
 
 

@@ -70,7 +70,7 @@ async def test_each_act_has_its_words(rig: Rig, event: str) -> None:
     await record(rig, event, method="quantum", detail="a detail that is ours")
     page = await browser.get("/account/activity")
     title, _ = acts_on(page.text)[0]
-    assert title == ACTS[event][1].format(kind="Way to sign in")
+    assert title == ACTS[event][1].message % {"kind": "Way to sign in"}
     assert "detail that is ours" not in page.text
     assert "quantum" not in page.text
 

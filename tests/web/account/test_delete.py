@@ -53,7 +53,7 @@ async def test_7_5_3_everything_ends_at_once(rig: Rig) -> None:
     async with transaction(rig.app.state.provider.pool) as conn:
         sub = await conn.fetchval("SELECT sub FROM users WHERE username = 'alice'")
     asked = text_of(await browser.get("/account/delete"))
-    assert "Your ways to sign in: password, authenticator app, passkey or security key, recovery code" in asked
+    assert "Your ways to sign in: Password, Authenticator app, Passkey or security key and Recovery code" in asked
     assert "Your sign-in on 2 devices" in asked
     assert "1 connected app" in asked
     gone = await delete(browser)

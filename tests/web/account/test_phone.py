@@ -12,6 +12,7 @@ from idp.store.database import transaction
 from tests.driver import Browser, Rig, mails, running
 from tests.texting import NUMBER, SMS, add_person, newest_code, texts, with_password, wrong
 from tests.web.account.people import error_on, sign_in, text_of
+from tests.web.losing import texted
 from tests.web.recovering import prove_address
 
 ADD = "/account/authenticators/add-phone"
@@ -136,6 +137,7 @@ async def test_6_3_7_a_change_is_told_and_the_former_number_works_no_more(rig: R
     assert sorted(kinds) == ["authenticator_added", "authenticator_added", "authenticator_removed"]
     assert any("••• 123" in text for kind, text in told if kind == "authenticator_removed")
     assert any("••• 124" in text for kind, text in told if kind == "authenticator_added")
+    assert [(kind, number) for kind, number, _ in await texted(rig)] == [("phone_replaced", NUMBER)], "at both ends"
     await sign_in(rig.browser())
     assert (await texts(rig))[-1][0] == "+447700900124"
 
@@ -146,12 +148,13 @@ async def test_6_5_6_a_number_is_removed_like_any_other_way(rig: Rig) -> None:
     await prove_address(rig)
     await add_phone(browser, rig)
     page = await browser.get(f"{WAYS}/phone/remove")
-    assert "Remove phone number" in page.text
+    assert "Remove “Text messages to " in page.text
     page = await browser.submit()
     assert page.url.path == WAYS
     assert NUMBER not in page.text
     assert await stored(rig) == (None, False)
     assert [mail.kind for mail in await mails(rig)][-1] == "authenticator_removed"
+    assert [(kind, number) for kind, number, _ in await texted(rig)] == [("phone_replaced", NUMBER)]
     assert (await sign_in(rig.browser())).url.path == "/account"
 
 

@@ -1,0 +1,55 @@
+"""What people do in every journey, in a browser."""
+
+import re
+import time
+
+import pyotp
+from playwright.async_api import Page
+
+PASSWORD = "correct horse battery staple"
+
+
+async def register(page: Page, provider: str, *, username: str = "alice", email: str = "") -> None:
+    """Make an account, and be signed in to it."""
+    await page.goto(f"{provider}/register")
+    await page.fill("#username", username)
+    await page.fill("#password", PASSWORD)
+    if email:
+        await page.fill("#email", email)
+    await page.click("button.main")
+    await page.wait_for_url(f"{provider}/account")
+
+
+async def enter_password(page: Page, *, username: str = "alice", password: str = PASSWORD) -> None:
+    """The first step of a sign-in."""
+    if await page.locator("#username").count():
+        await page.fill("#username", username)
+    await page.fill("#password", password)
+    await page.click("form[data-method=password] button.main")
+
+
+async def add_totp(page: Page, provider: str) -> pyotp.TOTP:
+    """Enrol an authenticator app; its present code is left for what comes next."""
+    await page.goto(f"{provider}/account/authenticators")
+    await page.click("#add-totp")
+    totp = pyotp.TOTP((await page.inner_text("#totp-secret")).strip())
+    # The step before the present one is good too.
+    await page.fill("#code", totp.at(int(time.time()) - 30))
+    await page.click("button.main")
+    await page.wait_for_url(f"{provider}/account/authenticators")
+    return totp
+
+
+async def newest(page: Page, demo: str, pattern: str) -> str:
+    """What the newest message in the inbox that has such a thing says, read in a tab of its own."""
+    tab = await page.context.new_page()
+    try:
+        for _ in range(40):
+            await tab.goto(f"{demo}/inbox")
+            for letter in await tab.locator("article").all_inner_texts():
+                if found := re.search(pattern, letter):
+                    return found[1]
+            await tab.wait_for_timeout(250)
+    finally:
+        await tab.close()
+    raise AssertionError(f"no message with {pattern}")

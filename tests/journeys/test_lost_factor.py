@@ -1,0 +1,101 @@
+"""Somebody who has lost the second factor, in a real browser: the password, three days, a mail, and the password."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from datetime import timedelta
+from pathlib import Path
+
+import pyotp
+import pytest
+import uvicorn
+from playwright.async_api import Browser, Page, expect
+
+from idp.web.recover.factor_recovery import remind_ripe
+from tests.cli.test_serve import free_port
+from tests.driver import Rig, running
+from tests.journeys.people import enter_password, register
+from tests.notify.gateways import eventually
+from tests.web.losing import link_in
+from tests.web.recovering import prove_address
+
+pytestmark = pytest.mark.browser
+
+
+@pytest.fixture
+async def rig(database: str, tmp_path: Path) -> AsyncIterator[Rig]:
+    """A provider whose clock the test has, on a port of loopback."""
+    port = free_port()
+    async with running(database, tmp_path, IDP_ISSUER=f"http://localhost:{port}") as found:
+        config = uvicorn.Config(found.app, host="127.0.0.1", port=port, lifespan="off", log_level="warning")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve())
+        try:
+            await eventually(lambda: server.started, "it listens")
+            yield found
+        finally:
+            server.should_exit = True
+            await serving
+
+
+async def add_app(page: Page, rig: Rig) -> None:
+    """Enrol an authenticator app, by the provider's clock."""
+    await page.goto(f"{rig.issuer}/account/authenticators")
+    await page.click("#add-totp")
+    secret = (await page.inner_text("#totp-secret")).strip()
+    await page.fill("#code", pyotp.TOTP(secret).at(rig.clock()))
+    await page.click("button.main")
+    await page.wait_for_url(f"{rig.issuer}/account/authenticators")
+
+
+async def test_lost_factors_are_replaced_after_the_delay(page: Page, browser: Browser, rig: Rig) -> None:
+    await register(page, rig.issuer)
+    await prove_address(rig)
+    await add_app(page, rig)
+
+    later = await (await browser.new_context()).new_page()
+    await later.goto(f"{rig.issuer}/account")
+    await enter_password(later)
+    await later.click("#use-another-way")
+    await later.click("#lost-factors")
+    await expect(later.locator("main")).to_contain_text("3 days")
+    await later.click("button.main")
+    await expect(later).to_have_url(f"{rig.issuer}/recover/factor/asked")
+
+    rig.clock.advance(timedelta(hours=72))
+    await remind_ripe(rig.app.state.provider)
+    await later.goto(await link_in(rig, "factor_recovery_ripe"))
+    await later.fill("#password", "not the right password")
+    await later.click("button.main")
+    await expect(later.locator("#error")).to_have_attribute("data-error", "password_wrong")
+    await later.fill("#password", "correct horse battery staple")
+    await later.click("button.main")
+    await expect(later).to_have_url(f"{rig.issuer}/recover/factor/done")
+    await later.click("main a.btn")
+    await enter_password(later)
+    await expect(later).to_have_url(f"{rig.issuer}/account/authenticators")
+    await add_app(later, rig)
+    await page.goto(f"{rig.issuer}/account")
+    await expect(page).to_have_url(f"{rig.issuer}/login?interaction={page.url.partition('interaction=')[2]}")
+    await later.context.close()
+
+
+async def test_the_owner_stops_it_by_the_link_in_the_mail_without_a_sign_in(
+    page: Page, browser: Browser, rig: Rig
+) -> None:
+    await register(page, rig.issuer)
+    await prove_address(rig)
+    await add_app(page, rig)
+    thief = await (await browser.new_context()).new_page()
+    await thief.goto(f"{rig.issuer}/account")
+    await enter_password(thief)
+    await thief.click("#use-another-way")
+    await thief.click("#lost-factors")
+    await thief.click("button.main")
+    await expect(thief).to_have_url(f"{rig.issuer}/recover/factor/asked")
+    await thief.context.close()
+
+    owner = await (await browser.new_context()).new_page()
+    await owner.goto(await link_in(rig, "factor_recovery_asked"))
+    await owner.click("button.main")
+    await expect(owner).to_have_url(f"{rig.issuer}/recover/factor/cancelled")
+    await owner.context.close()

@@ -114,12 +114,17 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy) -> Async
 
 
 def _pages(settings: Settings) -> Pages:
-    """The pages in the operator's looks; what could not be shown as it was set is said in the log."""
+    """The pages of the installation; what could not be shown as it was set is said in the log."""
     if settings.accent and (said := moved(settings.accent)):
         _LOG.info("%s", said)
     if settings.templates:
         for fault in override_faults(resource("templates"), settings.templates):
             _LOG.warning("template %s: %s", fault.template, fault.fault)
+    return pages_of(settings)
+
+
+def pages_of(settings: Settings) -> Pages:
+    """The pages and the mails in the operator's looks and words, for the server and for commands that write mails."""
     brand = Brand(
         accent=settings.accent,
         logo=read_picture(settings.logo) if settings.logo else None,

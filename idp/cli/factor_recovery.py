@@ -3,9 +3,9 @@
 The delay, the notices and the proofs are those of everybody: the operator sets no password and opens nothing.
 """
 
+from idp.app import pages_of
 from idp.base.clock import system_clock
 from idp.base.entropy import system_entropy
-from idp.base.resources import resource
 from idp.base.seal import MasterKey
 from idp.base.text import Moment, say
 from idp.cli.master import master_key
@@ -21,7 +21,6 @@ from idp.store.outbox import create_message
 from idp.web.language import choose
 from idp.web.mail_link import address_of_link
 from idp.web.notices import Writer
-from idp.web.pages import Pages
 from idp.web.reader import account_locale
 from idp.web.recover.factor_recovery import USUAL_DELAY, cancel_link, keep_recovery, new_recovery
 from idp.web.text_notices import text_of_notice
@@ -70,7 +69,7 @@ async def _begin(conn: Connection, user: User, installation: Settings, master: M
 async def _tell(
     conn: Connection, user: User, installation: Settings, master: MasterKey, kind: str, facts: dict[str, object]
 ) -> None:
-    pages, language = Pages(installation.name, resource("templates")), choose(*account_locale(user))
+    pages, language = pages_of(installation), choose(*account_locale(user))
     desk = say("your organisation's help desk")
     writer = Writer(pages, installation.issuer, system_entropy, system_clock(), desk, language)
     address = address_of_link(user)

@@ -1,10 +1,10 @@
 """`idp user recover`: an operator starts the recovery of an account, and never sets or sees its password."""
 
+from idp.app import pages_of
 from idp.authn.methods import authenticators
 from idp.authn.policy import has_passkey_alone
 from idp.base.clock import system_clock
 from idp.base.entropy import system_entropy, token
-from idp.base.resources import resource
 from idp.base.seal import MasterKey
 from idp.base.text import say
 from idp.cli.master import master_key
@@ -19,7 +19,6 @@ from idp.store.outbox import create_message
 from idp.web.language import choose
 from idp.web.mail_link import RESET_LIFE, address_of_link, new_link
 from idp.web.notices import Writer
-from idp.web.pages import Pages
 from idp.web.reader import account_locale
 
 
@@ -43,7 +42,7 @@ async def _write(conn: Connection, user: User, installation: Settings, master: M
         refuse("this account signs in by a passkey and has no password")
     await create_link(conn, new_link(secret, "reset_password", user.sub, address, now))
     language = choose(*account_locale(user))
-    pages = Pages(installation.name, resource("templates"))
+    pages = pages_of(installation)
     writer = Writer(pages, installation.issuer, system_entropy, now, say("your organisation's help desk"), language)
     link = f"{installation.issuer}/recover/password?link={secret}"
     message = writer.message(address.shown, user, "reset_password", {"link": link}, life=RESET_LIFE)

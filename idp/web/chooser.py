@@ -14,8 +14,7 @@ from idp.web import cookies
 from idp.web.answers import allow_form_target, page, refuse, see_other
 from idp.web.flow import Visit, proceed, resume, revisit
 from idp.web.forms import read_page_form
-from idp.web.pages import ChooserPage, ForgetPage, Person
-from idp.web.pages.parts import Account
+from idp.web.pages import Account, ChooserPage, ForgetPage, Person
 from idp.web.provider import moment, provider_of
 from idp.web.slip import slip_of
 from idp.web.trail import note

@@ -169,8 +169,11 @@ def _check(kind: str, facts: Mapping[str, object]) -> None:
 
 
 def _wrapped(line: str) -> str:
-    """The line broken between words, so that mail programs need not; a link stays whole."""
-    return fill(line, LINE, break_long_words=False, break_on_hyphens=False)
+    """The line broken between words, so that mail programs need not; a link stays whole.
+
+    Japanese and Chinese have no spaces between words, and are broken where a line is full.
+    """
+    return fill(line, LINE, break_long_words="://" not in line, break_on_hyphens=False)
 
 
 def browser_of(user_agent: str) -> Phrase:

@@ -74,7 +74,7 @@ async def rig(database: str, tmp_path: Path, service: Service) -> AsyncIterator[
         yield found
 
 
-async def test_a_breached_password_is_refused_at_registration_and_five_characters_of_its_digest_are_told(
+async def test_6_2_12_a_breached_password_is_refused_at_registration_and_five_characters_of_its_digest_are_told(
     rig: Rig, service: Service
 ) -> None:
     found = digest(PASSWORD)

@@ -24,7 +24,7 @@ async def state(rig: Rig) -> list[str]:
         return [row["state"] for row in await conn.fetch("SELECT state FROM factor_recoveries ORDER BY created_at")]
 
 
-async def test_the_way_from_the_password_to_a_new_second_step(rig: Rig) -> None:
+async def test_6_4_4_the_way_from_the_password_to_a_new_second_step(rig: Rig) -> None:
     owner, _ = await alice_with_app(rig)
     await make_codes(owner)
     browser = rig.browser()

@@ -11,14 +11,17 @@ import pytest
 from jinja2 import UndefinedError
 from starlette.requests import Request
 
-from idp.base.text import Moment, Phrase
+from idp.base.entropy import system_entropy
+from idp.base.text import Moment, Phrase, say
 from idp.model.user import User
 from idp.store.database import Connection, transaction
 from idp.store.outbox import text_of
-from idp.web.language import ENGLISH
-from idp.web.notices import LIFE, LONGEST_FACT, NOTICES, browser_of, notify_user
+from idp.web.language import ENGLISH, LANGUAGES, Language, choose
+from idp.web.notices import LIFE, LINE, LONGEST_FACT, NOTICES, Writer, browser_of, notify_user
+from idp.web.text_notices import TEXTS, text_of_notice
 from tests.doubles import START
 from tests.driver import ISSUER, Browser, Rig, running
+from tests.gallery import pages
 from tests.notify.gateways import Mailbox, Service, eventually, mail_server, service
 
 TEMPLATES = Path(__file__).parents[2] / "templates" / "mail"
@@ -94,6 +97,45 @@ async def test_6_3_7_every_notice_says_what_when_whence_and_what_to_do(rig: Rig,
         assert ENGLISH.words(FACTS[name]) in text
 
 
+@pytest.mark.parametrize("kind", NOTICES)
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.tag)
+def test_every_mail_is_written_in_every_language(kind: str, language: Language) -> None:
+    writer = Writer(pages(), ISSUER, system_entropy, START, say("unknown"), language)
+    message = writer.message("alice@mail.test", ALICE, kind, {name: FACTS[name] for name in NOTICES[kind]})
+    assert message.subject
+    if "link" in NOTICES[kind]:
+        assert LINK in message.text.split("\n"), "a link is whole, and alone on its line"
+    long = [line for line in message.text.split("\n") if len(line) > LINE and "://" not in line]
+    assert not long
+
+
+@pytest.mark.parametrize("kind", TEXTS)
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.tag)
+def test_every_text_message_is_written_in_every_language(kind: str, language: Language) -> None:
+    user = replace(ALICE, phone="+447700900123", phone_verified=True)
+    writer = Writer(pages(), ISSUER, system_entropy, START, "", language)
+    message = text_of_notice(writer, user, kind, {name: FACTS[name] for name in TEXTS[kind]})
+    assert message is not None
+    assert message.text
+    assert ("link" in TEXTS[kind]) == (LINK in message.text)
+
+
+@pytest.mark.parametrize("language", LANGUAGES, ids=lambda language: language.tag)
+def test_a_code_by_text_message_ends_with_the_line_that_browsers_read(language: Language) -> None:
+    facts = {"code": "123456", "host": "id.test", "operator": "Identity", "minutes": 5}
+    text = pages().render_text("sms/code.txt", language, **facts)
+    assert text.strip().split("\n")[-1] == "@id.test #123456"
+
+
+async def test_a_notice_speaks_the_language_of_the_account(rig: Rig, conn: Connection) -> None:
+    user = replace(ALICE, profile={"locale": "de"})
+    notice = await told(rig, conn, "password_changed", {}, user)
+    german = Writer(pages(), ISSUER, system_entropy, START, "", choose("de"))
+    english = Writer(pages(), ISSUER, system_entropy, START, "", ENGLISH)
+    assert notice["subject"] == german.message("a@mail.test", user, "password_changed", {}).subject
+    assert notice["subject"] != english.message("a@mail.test", user, "password_changed", {}).subject
+
+
 def test_there_are_words_for_every_kind_and_no_others() -> None:
     assert {path.stem for path in TEMPLATES.glob("*.txt")} - {"notice"} == set(NOTICES)
 
@@ -141,7 +183,7 @@ async def test_an_unknown_kind_and_a_missing_fact_are_faults_of_the_code(rig: Ri
     with pytest.raises(TypeError, match="name"):
         await notify_user(request_of(rig), conn, replace(ALICE, email=None), "authenticator_added")
     with pytest.raises(UndefinedError):
-        rig.app.state.provider.pages.render_text("mail/password_changed.txt")
+        rig.app.state.provider.pages.render_text("mail/password_changed.txt", ENGLISH)
 
 
 @pytest.mark.parametrize("separator", ["\r\n", "\n", "\r", "\x0b", "\x85", "\u2028", "\u202e", "\0"])
@@ -153,9 +195,12 @@ async def test_A_57_what_people_typed_stays_one_short_line(rig: Rig, conn: Conne
     notice = await told(rig, conn, "authenticator_added", {"name": evil}, user)
     lines = notice["text"].split("\n")
     assert lines[0] == "Hello alice Your password is wrong,"
-    [line] = [line for line in lines if "Bcc" in line]
-    assert line.startswith("You can now sign in with “x Bcc: evil@mail.test Go to evil.test/ {{ 7*7 }} <b>&")
-    assert len(line) < LONGEST_FACT + 60
+    # The paragraph is broken between words and nowhere else: what was typed begins no line of its own making.
+    [paragraph] = [part for part in notice["text"].split("\n\n") if "Bcc" in part]
+    assert not any(line.startswith(("Bcc", "Go to")) for line in lines)
+    sentence = paragraph.replace("\n", " ")
+    assert sentence.startswith("You can now sign in with “x Bcc: evil@mail.test Go to evil.test/ {{ 7*7 }} <b>&")
+    assert len(sentence) < LONGEST_FACT + 80
     assert separator not in notice["text"].replace("\n", "") if separator != "\n" else True
     assert notice["subject"] == "A way to sign in was added"
 
@@ -171,12 +216,12 @@ async def test_A_57_what_people_typed_stays_one_short_line(rig: Rig, conn: Conne
         ),
         ("Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) Version/18.5 Safari/604.1", "Safari on iPhone"),
         ("Mozilla/5.0 (Macintosh; Intel Mac OS X 10_15_7) Version/18.5 Safari/605.1.15", "Safari on macOS"),
-        ("curl/8", "another browser"),
-        ("", "another browser"),
+        ("curl/8", "Another browser"),
+        ("", "Another browser"),
     ],
 )
 def test_browsers(agent: str, name: str) -> None:
-    assert browser_of(agent) == name
+    assert ENGLISH.words(browser_of(agent)) == name
 
 
 async def alice(rig: Rig) -> Browser:

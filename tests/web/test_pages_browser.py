@@ -84,7 +84,7 @@ async def test_nothing_moves_where_motion_is_not_wanted(browser: Browser, site: 
 
 
 async def test_text_may_be_twice_as_large_and_spaced(browser: Browser, site: str) -> None:
-    """WCAG 1.4.4 and 1.4.12: nothing is cut off and nothing scrolls sideways."""
+    """WCAG, resized and spaced text: nothing is cut off and nothing scrolls sideways."""
     context = await browser.new_context(viewport={"width": 360, "height": 800}, bypass_csp=True)
     page = await context.new_page()
     await page.route("**/form_post.js*", stay)
@@ -98,7 +98,7 @@ async def test_text_may_be_twice_as_large_and_spaced(browser: Browser, site: str
 
 
 async def test_nothing_hinders_pasting_and_password_managers(page: Page, site: str) -> None:
-    """WCAG 3.3.8, ASVS 6.2.7: a paste arrives, and every field says what belongs into it."""
+    """Accessible authentication, ASVS 6.2.7: a paste arrives, and every field says what belongs into it."""
     for name, field in (("login-password", "password"), ("register", "password"), ("login-totp", "code")):
         await page.goto(f"{site}/{name}")
         kept = """one => one.dispatchEvent(new ClipboardEvent("paste", {bubbles: true, cancelable: true}))"""

@@ -1,6 +1,5 @@
 """``/account/authenticators``: all ways to sign in, to rename and to remove."""
 
-
 from starlette.requests import Request
 from starlette.responses import Response
 

@@ -33,7 +33,7 @@ def may_upgrade(owner: Owner, now: datetime) -> bool:
 
 
 async def begin(request: Request) -> Response:
-    """What to hand to ``parseCreationOptionsFromJSON``, as JSON; 204 where there is nothing to do, 403 where it may not be done."""
+    """What ``parseCreationOptionsFromJSON`` takes, as JSON; 204 where there is nothing to do, 403 if it may not be."""
     await read_page_form(request)
     provider, now = provider_of(request), moment(request)
     async with transaction(provider.pool) as conn:
@@ -51,7 +51,7 @@ async def begin(request: Request) -> Response:
 
 
 async def finish(request: Request) -> Response:
-    """Add the passkey that the browser made; the answer is 204 whatever comes of it, and 403 where it may not be done."""
+    """Add the passkey that the browser made; the answer is 204 whatever comes of it, and 403 if it may not be done."""
     form, provider, now = await read_page_form(request), provider_of(request), moment(request)
     answer = Response(status_code=204)
     async with transaction(provider.pool) as conn:

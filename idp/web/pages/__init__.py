@@ -47,23 +47,25 @@ from idp.web.pages.account_data import (
 )
 from idp.web.pages.brand import PLAIN, Brand
 from idp.web.pages.flow import (
-    AnotherWayPage,
-    ChooserPage,
     ConsentPage,
     DonePage,
-    EnrolPage,
     ErrorPage,
-    ForgetPage,
     FormPostPage,
     LinkPage,
     NewPasswordPage,
     RecoverPage,
-    RecoveryPage,
     RegisterPage,
-    SentCodePage,
     SignedOutPage,
-    SignInPage,
     SignOutPage,
+)
+from idp.web.pages.login import (
+    AnotherWayPage,
+    ChooserPage,
+    EnrolPage,
+    ForgetPage,
+    RecoveryPage,
+    SentCodePage,
+    SignInPage,
     TotpPage,
     WebAuthnPage,
 )
@@ -220,6 +222,7 @@ class Pages:
             creation_words=CREATION_WORDS,
         )
         environment.filters["join"] = _join(language)
+        environment.filters["facts"] = _facts(language)
         return environment
 
 
@@ -267,6 +270,15 @@ def _join(language: Language) -> Callable[..., str]:
         return joined
 
     return join
+
+
+def _facts(language: Language) -> Callable[[Iterable[object]], str]:
+    def facts(items: Iterable[object]) -> str:
+        """Facts side by side; read from the right, each keeps a direction of its own, for an address is no sentence."""
+        first, last = ("\u2068", "\u2069") if language.direction == "rtl" else ("", "")
+        return " · ".join(f"{first}{language.put(item)}{last}" for item in items)
+
+    return facts
 
 
 def _versioned(path: Path) -> str:

@@ -1,7 +1,6 @@
 """Pages of the account: what protects it, and how to change that."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 import segno
@@ -9,6 +8,7 @@ from markupsafe import Markup
 
 from idp.base.text import Day, Listing, Moment, Phrase, say, say_many
 from idp.web.pages.parts import Authenticator, Device, Fault, Person, Place, Protection, Slip
+from idp.web.pages.samples import MARCH, NOVEMBER
 
 _CREATE = (
     '{"challenge": "AAECAwQFBgcICQoLDA0ODw", "rp": {"id": "localhost", "name": "Example ID"}, '
@@ -21,8 +21,6 @@ _FEW = say_many(
     "%(count)s recovery codes are left. Make new ones before you need one.",
     2,
 )
-_MARCH = datetime(2026, 3, 3, 9, 41, tzinfo=UTC)
-_NOVEMBER = datetime(2026, 11, 24, 9, 41, tzinfo=UTC)
 
 
 PLACES = (
@@ -80,7 +78,7 @@ class AccountPage:
                 say_many("Only this one", "Signed in on %(count)s devices", 3),
             ),
             Place(
-                "/account/password", "password", say("Password"), say("Changed on %(day)s", day=Day(_MARCH, year=False))
+                "/account/password", "password", say("Password"), say("Changed on %(day)s", day=Day(MARCH, year=False))
             ),
             Place(
                 "/account/apps",
@@ -121,15 +119,15 @@ class AuthenticatorsPage:
     @classmethod
     def sample(cls) -> Self:
         """Some of each."""
-        added = say("added %(day)s", day=Day(_MARCH, year=False))
-        used = say("last used on %(day)s", day=Day(_NOVEMBER, year=False))
+        added = say("added %(day)s", day=Day(MARCH, year=False))
+        used = say("last used on %(day)s", day=Day(NOVEMBER, year=False))
         passkeys = (
             Authenticator("p1", "Phone", "phone", (say("Synced between your devices"), added, say("never used"))),
             Authenticator("p2", "Laptop", "laptop", (say("Stays on its device"), added, used)),
             Authenticator("p3", "Blue key", "securitykey", (say("Stays on its device"), added, say("never used"))),
         )
         totps = (Authenticator("t1", say("Authenticator app"), "totp", (added, used)),)
-        password = (say("Changed on %(day)s", day=Day(_MARCH, year=False)),)
+        password = (say("Changed on %(day)s", day=Day(MARCH, year=False)),)
         phone = Authenticator("phone", "+44 7700 900123", "phone", (say("Codes by text message"),))
         codes = say("%(left)s of %(total)s left", left=7, total=10)
         return cls(Person("alice"), passkeys, totps, None, password, codes, others=2, phone=phone, phone_offered=True)
@@ -267,7 +265,7 @@ class RecoveryCodesPage:
     @classmethod
     def sample(cls) -> Self:
         """A set of which some are used."""
-        return cls(7, 10, Day(_MARCH))
+        return cls(7, 10, Day(MARCH))
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +281,7 @@ class NewCodesPage:
     def sample(cls) -> Self:
         """A whole set."""
         codes = tuple(f"m{one}ep-xbc5-udnv-b7tg" for one in "abcdefghij")
-        return cls(Person("alice"), codes, Day(_NOVEMBER))
+        return cls(Person("alice"), codes, Day(NOVEMBER))
 
 
 @dataclass(frozen=True, slots=True)
@@ -304,14 +302,14 @@ class SessionsPage:
         """Three browsers."""
         signed_in = say(
             "signed in %(time)s with %(ways)s",
-            time=Moment(_NOVEMBER, year=False),
+            time=Moment(NOVEMBER, year=False),
             ways=Listing((say("your password"), say("a passkey"))),
         )
-        seen = say("last active %(time)s", time=Moment(_NOVEMBER, year=False))
+        seen = say("last active %(time)s", time=Moment(NOVEMBER, year=False))
         here, there = ("192.0.2.7", signed_in, say("active now")), ("2001:db8::7", signed_in, seen)
         firefox = say("%(browser)s on %(system)s", browser="Firefox", system="Linux")
         safari = say("%(browser)s on %(system)s", browser="Safari", system="iPhone")
-        trusted = (say("Trusted until %(day)s", day=Day(_NOVEMBER, year=False)),)
+        trusted = (say("Trusted until %(day)s", day=Day(NOVEMBER, year=False)),)
         return cls(
             (
                 Device("s1", firefox, "laptop", here, current=True),

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from idp.base.text import Day, Listing, Moment, Phrase, say, say_many
 from idp.web.pages.parts import Act, App, Fault, Person
-
-_MARCH = datetime(2026, 3, 3, 9, 41, tzinfo=UTC)
-_NOVEMBER = datetime(2026, 11, 24, 9, 41, tzinfo=UTC)
+from idp.web.pages.samples import MARCH, NOVEMBER
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,8 +40,8 @@ class AppsPage:
     @classmethod
     def sample(cls) -> Self:
         """One that may act while the owner is away, and one that may not."""
-        allowed = say("allowed on %(day)s", day=Day(_MARCH))
-        used = say("last used on %(day)s", day=Day(_NOVEMBER))
+        allowed = say("allowed on %(day)s", day=Day(MARCH))
+        used = say("last used on %(day)s", day=Day(NOVEMBER))
         notes_facts = ("notes.example", allowed, used)
         notes = App(
             "notes", "Example Notes", notes_facts, (say("Know that it is you"), say("See your name")), away=True
@@ -81,9 +78,9 @@ class ActivityPage:
         """A sign-in, an addition, and somebody else's attempt."""
         here = say("%(browser)s on %(system)s", browser="Firefox", system="Linux")
         acts = (
-            Act("done", say("Signed in to %(app)s", app="Example Bank"), (Moment(_NOVEMBER), here, "192.0.2.7")),
-            Act("plus", say("%(kind)s added", kind=say("Passkey")), (Moment(_MARCH), here, "192.0.2.7")),
-            Act("alert", say("A sign-in failed"), (Moment(_MARCH), say("Password"), "198.51.100.9")),
+            Act("done", say("Signed in to %(app)s", app="Example Bank"), (Moment(NOVEMBER), here, "192.0.2.7")),
+            Act("plus", say("%(kind)s added", kind=say("Passkey")), (Moment(MARCH), here, "192.0.2.7")),
+            Act("alert", say("A sign-in failed"), (Moment(MARCH), say("Password"), "198.51.100.9")),
         )
         return cls(acts, "/account/activity?before=7")
 

@@ -1,260 +1,13 @@
-"""Pages of a flow: one question each, from sign-in to sign-out."""
+"""Pages of a flow beside the sign-in itself: one question each, from registration to sign-out."""
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from typing import ClassVar, Self
 
 from idp.base.text import Moment, Phrase, say
-from idp.web.pages.parts import Account, Client, Fault, Offer, Person, ScopeLine, Slip, Way, Why
+from idp.web.pages.parts import Client, Fault, Person, ScopeLine, Slip
+from idp.web.pages.samples import BANK, NOVEMBER
 
-_BANK = Client(
-    "Example Bank",
-    "bank.example",
-    policy_uri="https://bank.example/privacy",
-    tos_uri="https://bank.example/terms",
-)
-_PHISHING_RESISTANT = Why("app", "phr", "Example Bank")
-_TWO_STEPS = Why("app", "mfa", "Example Bank")
-_MISSING = say("One thing is missing")
 _ASK_AGAIN = say("Go back to the app and start again. If it happens again, send its support team these details.")
-_REQUEST = (
-    '{"challenge": "AAECAwQFBgcICQoLDA0ODw", "rpId": "localhost", "timeout": 300000, "userVerification": "required"}'
-)
-
-
-@dataclass(frozen=True, slots=True)
-class SignInPage:
-    """User name and password, or a passkey; with ``person``, the password of that person alone.
-
-    ``passkey_options`` is what parseRequestOptionsFromJSON takes (WebAuthn Level 3 §5.1.9); without it no passkey is
-    offered. The two forms both go to ``action``: one sends the password, the other ``credential``. ``unknown`` is the
-    id of a passkey that was just presented and that nobody knows.
-    """
-
-    template: ClassVar[str] = "login/password.html"
-    slip: Slip
-    action: str
-    username: str = ""
-    person: Person | None = None
-    other_account_url: str | None = None
-    fault: Fault | None = None
-    notice: Phrase | None = None
-    register_url: str | None = None
-    passkey_options: str | None = None
-    steps: tuple[int, int] | None = None
-    unknown: str | None = None
-
-    @classmethod
-    def sample(cls) -> Self:
-        """A first sign-in."""
-        return cls(Slip(_BANK), "/login", register_url="/register", passkey_options=_REQUEST)
-
-
-@dataclass(frozen=True, slots=True)
-class TotpPage:
-    """The code of an authenticator app."""
-
-    template: ClassVar[str] = "login/totp.html"
-    slip: Slip
-    action: str
-    person: Person
-    steps: tuple[int, int] | None = None
-    fault: Fault | None = None
-    other_ways_url: str | None = None
-    not_you_url: str | None = None
-    trust_days: int | None = None
-
-    @classmethod
-    def sample(cls) -> Self:
-        """The second of two steps."""
-        slip = Slip(_BANK, _TWO_STEPS)
-        return cls(slip, "/login", Person("alice"), (2, 2), None, "/login/another-way", "/login/other-account")
-
-
-@dataclass(frozen=True, slots=True)
-class WebAuthnPage:
-    """A passkey or security key: as the second step, or, with ``used`` (what was shown and when), as a step-up.
-
-    ``options`` is what parseRequestOptionsFromJSON takes (WebAuthn Level 3 §5.1.9); ``unknown`` is the id of a passkey
-    that was just presented and that nobody knows.
-    """
-
-    template: ClassVar[str] = "login/webauthn.html"
-    slip: Slip
-    action: str
-    person: Person
-    options: str
-    steps: tuple[int, int] | None = None
-    fault: Fault | None = None
-    other_ways_url: str | None = None
-    not_you_url: str | None = None
-    used: Phrase | None = None
-    explain_phishing: bool = False
-    cancel_url: str | None = None
-    unknown: str | None = None
-    trust_days: int | None = None
-
-    @classmethod
-    def sample(cls) -> Self:
-        """A step-up inside a session."""
-        return cls(
-            Slip(_BANK, _PHISHING_RESISTANT),
-            "/login",
-            Person("alice"),
-            _REQUEST,
-            other_ways_url="/login/another-way",
-            not_you_url="/login/other-account",
-            used=say("You signed in with your password."),
-            explain_phishing=True,
-            cancel_url="/login/cancel",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class RecoveryPage:
-    """A recovery code."""
-
-    template: ClassVar[str] = "login/recovery.html"
-    slip: Slip
-    action: str
-    person: Person
-    steps: tuple[int, int] | None = None
-    fault: Fault | None = None
-    other_ways_url: str | None = None
-    not_you_url: str | None = None
-
-    @classmethod
-    def sample(cls) -> Self:
-        """The second of two steps."""
-        slip = Slip(_BANK, _TWO_STEPS)
-        return cls(slip, "/login", Person("alice"), (2, 2), None, "/login/another-way", "/login/other-account")
-
-
-@dataclass(frozen=True, slots=True)
-class SentCodePage:
-    """A code by text message or mail: to enter once one was ``sent``, else to ask for at ``send_url``.
-
-    ``method`` is ``sms`` or ``email``, ``where`` so much of the number or address as its owner knows it by.
-    """
-
-    template: ClassVar[str] = "login/sent_code.html"
-    slip: Slip
-    action: str
-    send_url: str
-    person: Person
-    method: str
-    where: str
-    sent: bool = True
-    steps: tuple[int, int] | None = None
-    fault: Fault | None = None
-    other_ways_url: str | None = None
-    not_you_url: str | None = None
-    trust_days: int | None = None
-
-    @classmethod
-    def sample(cls) -> Self:
-        """The second of two steps."""
-        return cls(
-            Slip(_BANK, _TWO_STEPS),
-            "/login",
-            "/login/send-code",
-            Person("alice"),
-            "sms",
-            "••• 123",
-            steps=(2, 2),
-            other_ways_url="/login/another-way",
-            not_you_url="/login/other-account",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class AnotherWayPage:
-    """All ways that the account has; those that the request refuses are seen too, and cannot be chosen."""
-
-    template: ClassVar[str] = "login/another_way.html"
-    slip: Slip
-    action: str
-    person: Person
-    ways: tuple[Way, ...]
-    steps: tuple[int, int] | None = None
-    not_you_url: str | None = None
-    cancel_url: str | None = None
-    lost_url: str | None = None
-
-    @classmethod
-    def sample(cls) -> Self:
-        """Two ways that suffice and one that does not."""
-        ways = (
-            Way("webauthn", None, say("Passkey"), "Laptop", "passkey"),
-            Way("webauthn", "k2", say("Security key"), "Blue key", "securitykey"),
-            Way("totp", None, say("Authenticator app"), "Phone", "totp", enough=False),
-        )
-        slip = Slip(_BANK, _PHISHING_RESISTANT)
-        return cls(
-            slip, "/login", Person("alice"), ways, (2, 2), "/login/other-account", "/login/cancel", "/recover/factor"
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class EnrolPage:
-    """What the account lacks, and the methods that would do once added; by ``later_url`` it may wait."""
-
-    template: ClassVar[str] = "login/enrol.html"
-    slip: Slip
-    person: Person
-    text: Phrase
-    offers: tuple[Offer, ...]
-    title: Phrase = _MISSING
-    not_you_url: str | None = None
-    cancel_url: str | None = None
-    later_url: str | None = None
-
-    @classmethod
-    def sample(cls) -> Self:
-        """A request that asks for a passkey of an account that has none."""
-        return cls(
-            Slip(_BANK, _PHISHING_RESISTANT),
-            Person("alice"),
-            Fault.of("step_up_impossible", client="Example Bank").text,
-            (Offer.passkey("/account/authenticators/add-passkey"),),
-            not_you_url="/login/other-account",
-            cancel_url="/login/cancel",
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ChooserPage:
-    """The accounts known in this browser, to go on with one of them or another."""
-
-    template: ClassVar[str] = "login/chooser.html"
-    slip: Slip
-    action: str
-    accounts: tuple[Account, ...]
-    forget_url: str | None = None
-
-    @classmethod
-    def sample(cls) -> Self:
-        """Two accounts of one person."""
-        accounts = (
-            Account("a1", Person("alice"), say("Signed in")),
-            Account("a2", Person("alice-work"), say("Signed out")),
-        )
-        return cls(Slip(_BANK), "/login", accounts, "/login/forget")
-
-
-@dataclass(frozen=True, slots=True)
-class ForgetPage:
-    """The accounts that this browser knows, to forget one of them."""
-
-    template: ClassVar[str] = "login/forget.html"
-    action: str
-    accounts: tuple[Account, ...]
-    back_url: str
-
-    @classmethod
-    def sample(cls) -> Self:
-        """One account that is signed out."""
-        return cls("/login/forget", (Account("a2", Person("alice-work"), say("Signed out")),), "/login/choose")
 
 
 @dataclass(frozen=True, slots=True)
@@ -274,7 +27,7 @@ class RegisterPage:
     @classmethod
     def sample(cls) -> Self:
         """A refused password."""
-        return cls(Slip(_BANK), "/register", "alice", faults=(Fault.of("password_known", "password"),))
+        return cls(Slip(BANK), "/register", "alice", faults=(Fault.of("password_known", "password"),))
 
 
 @dataclass(frozen=True, slots=True)
@@ -367,7 +120,7 @@ class ConsentPage:
             ScopeLine("mail", say("See your e-mail address"), "alice@mail.example"),
             ScopeLine("clock", say("Stay connected"), say("Also while you are not using it")),
         )
-        return cls(Slip(_BANK), "/login/consent", Person("alice"), scopes, "/login/other-account")
+        return cls(Slip(BANK), "/login/consent", Person("alice"), scopes, "/login/other-account")
 
 
 @dataclass(frozen=True, slots=True)
@@ -392,7 +145,7 @@ class ErrorPage:
             (
                 (say("Cause"), "redirect_uri_mismatch"),
                 (say("App"), "example-bank"),
-                (say("Time"), Moment(datetime(2026, 11, 24, 9, 41, tzinfo=UTC))),
+                (say("Time"), Moment(NOVEMBER)),
             ),
             "7f3k-92qd-x8mw",
         )
@@ -430,7 +183,7 @@ class SignOutPage:
     @classmethod
     def sample(cls) -> Self:
         """A request of an app."""
-        return cls("/oauth/logout", Person("alice"), _BANK, (("state", "af0ifjsldkj"),))
+        return cls("/oauth/logout", Person("alice"), BANK, (("state", "af0ifjsldkj"),))
 
 
 @dataclass(frozen=True, slots=True)

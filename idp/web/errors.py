@@ -1,6 +1,7 @@
 """Where errors meet the wire: one handler for each family."""
 
 import logging
+from dataclasses import replace
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -148,7 +149,15 @@ async def page_error(request: Request, error: Exception) -> Response:
     return error_page(request, error.cause, status=error.status, detail=error.detail, client_id=error.client_id)
 
 
-def error_page(request: Request, cause: str, *, status: int, detail: str = "", client_id: str = "") -> Response:
+def error_page(
+    request: Request,
+    cause: str,
+    *,
+    status: int,
+    detail: str = "",
+    client_id: str = "",
+    onward: tuple[Phrase, str] | None = None,
+) -> Response:
     """The error page of this cause, with a reference that the log has too."""
     reference: str = request.state.request_id
     _LOG.info("page error %s %s: %r %r", cause, reference, detail, client_id[:64])
@@ -157,9 +166,8 @@ def error_page(request: Request, cause: str, *, status: int, detail: str = "", c
     if client_id:
         facts.append((say("App"), client_id))
     facts.append((say("Time"), Moment(moment(request))))
-    return page(
-        request, ErrorPage(cause, title, text, tuple(facts), reference, _ADVICE.get(cause, _ASK_AGAIN)), status=status
-    )
+    content = ErrorPage(cause, title, text, tuple(facts), reference, _ADVICE.get(cause, _ASK_AGAIN))
+    return page(request, content if onward is None else replace(content, onward=onward), status=status)
 
 
 def unavailable(request: Request, error: Exception) -> Response:

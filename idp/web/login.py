@@ -13,7 +13,7 @@ from idp.authn.methods.webauthn import CHALLENGE_LIFE
 from idp.authn.policy import Enrolment, has_passkey_alone
 from idp.authn.throttle import subject_of_name
 from idp.base.seal import MasterKey
-from idp.base.text import Hour, Text, say, say_many
+from idp.base.text import Hour, Phrase, Text, say, say_many
 from idp.model.credential import Authenticator
 from idp.model.user import User
 from idp.store.database import Connection, transaction
@@ -214,10 +214,17 @@ async def _page(
         return page(request, _remind(request, visit), status=status)
     if not standing.outlook.ways:
         if not standing.account_met and any(one.locked for one in standing.authenticators):
-            return error_page(request, "factor_locked", status=403)
+            return error_page(request, "factor_locked", status=403, onward=_to_recovery(request, visit))
         return page(request, _enrol(request, visit), status=status)
     way = _way(request, visit, method)
     return page(request, await step_of(way.method).draw(request, conn, stage), status=status)
+
+
+def _to_recovery(request: Request, visit: Visit) -> tuple[Phrase, str] | None:
+    """The way to have second steps removed, by mail and after a delay, where this browser has shown the password."""
+    if not provider_of(request).factor_recovery_delay or not may_have_lost_all(visit):
+        return None
+    return say("Lost all second steps?"), f"/recover/factor?interaction={visit.interaction.id}"
 
 
 def _way(request: Request, visit: Visit, method: str | None) -> Authenticator:

@@ -1,10 +1,19 @@
-"""What people do in every journey, in a browser."""
+"""What people do in every journey, in a browser, and where they do it with the clock in our hands."""
 
+import asyncio
 import re
 import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
 
 import pyotp
+import uvicorn
 from playwright.async_api import Page
+
+from tests.cli.test_serve import free_port
+from tests.driver import Rig, running
+from tests.notify.gateways import eventually
 
 PASSWORD = "correct horse battery staple"
 
@@ -38,6 +47,33 @@ async def add_totp(page: Page, provider: str) -> pyotp.TOTP:
     await page.click("button.main")
     await page.wait_for_url(f"{provider}/account/authenticators")
     return totp
+
+
+async def add_app(page: Page, rig: Rig) -> pyotp.TOTP:
+    """Enrol an authenticator app, by the provider's clock."""
+    await page.goto(f"{rig.issuer}/account/authenticators")
+    await page.click("#add-totp")
+    totp = pyotp.TOTP((await page.inner_text("#totp-secret")).strip())
+    await page.fill("#code", totp.at(rig.clock()))
+    await page.click("button.main")
+    await page.wait_for_url(f"{rig.issuer}/account/authenticators")
+    return totp
+
+
+@asynccontextmanager
+async def on_loopback(database: str, directory: Path, **environ: str) -> AsyncIterator[Rig]:
+    """A provider whose clock the test has, on a port of loopback."""
+    port = free_port()
+    async with running(database, directory, IDP_ISSUER=f"http://localhost:{port}", **environ) as found:
+        config = uvicorn.Config(found.app, host="127.0.0.1", port=port, lifespan="off", log_level="warning")
+        server = uvicorn.Server(config)
+        serving = asyncio.create_task(server.serve())
+        try:
+            await eventually(lambda: server.started, "it listens")
+            yield found
+        finally:
+            server.should_exit = True
+            await serving
 
 
 async def newest(page: Page, demo: str, pattern: str) -> str:

@@ -1,20 +1,15 @@
 """Somebody who has lost the second factor, in a real browser: the password, three days, a mail, and the password."""
 
-import asyncio
 from collections.abc import AsyncIterator
 from datetime import timedelta
 from pathlib import Path
 
-import pyotp
 import pytest
-import uvicorn
 from playwright.async_api import Browser, Page, expect
 
 from idp.web.recover.factor_recovery import remind_ripe
-from tests.cli.test_serve import free_port
-from tests.driver import Rig, running
-from tests.journeys.people import enter_password, register
-from tests.notify.gateways import eventually
+from tests.driver import Rig
+from tests.journeys.people import add_app, enter_password, on_loopback, register
 from tests.web.losing import link_in
 from tests.web.recovering import prove_address
 
@@ -23,28 +18,8 @@ pytestmark = pytest.mark.browser
 
 @pytest.fixture
 async def rig(database: str, tmp_path: Path) -> AsyncIterator[Rig]:
-    """A provider whose clock the test has, on a port of loopback."""
-    port = free_port()
-    async with running(database, tmp_path, IDP_ISSUER=f"http://localhost:{port}") as found:
-        config = uvicorn.Config(found.app, host="127.0.0.1", port=port, lifespan="off", log_level="warning")
-        server = uvicorn.Server(config)
-        serving = asyncio.create_task(server.serve())
-        try:
-            await eventually(lambda: server.started, "it listens")
-            yield found
-        finally:
-            server.should_exit = True
-            await serving
-
-
-async def add_app(page: Page, rig: Rig) -> None:
-    """Enrol an authenticator app, by the provider's clock."""
-    await page.goto(f"{rig.issuer}/account/authenticators")
-    await page.click("#add-totp")
-    secret = (await page.inner_text("#totp-secret")).strip()
-    await page.fill("#code", pyotp.TOTP(secret).at(rig.clock()))
-    await page.click("button.main")
-    await page.wait_for_url(f"{rig.issuer}/account/authenticators")
+    async with on_loopback(database, tmp_path) as found:
+        yield found
 
 
 async def test_lost_factors_are_replaced_after_the_delay(page: Page, browser: Browser, rig: Rig) -> None:
@@ -65,10 +40,10 @@ async def test_lost_factors_are_replaced_after_the_delay(page: Page, browser: Br
     await remind_ripe(rig.app.state.provider)
     await later.goto(await link_in(rig, "factor_recovery_ripe"))
     await later.fill("#password", "not the right password")
-    await later.click("button.main")
+    await later.click("button.danger")
     await expect(later.locator("#error")).to_have_attribute("data-error", "password_wrong")
     await later.fill("#password", "correct horse battery staple")
-    await later.click("button.main")
+    await later.click("button.danger")
     await expect(later).to_have_url(f"{rig.issuer}/recover/factor/done")
     await later.click("main a.btn")
     await enter_password(later)

@@ -1,14 +1,17 @@
 """Lost second factors: asked for with the password, finished with the mailbox and the password, days later."""
 
 import asyncio
+import re
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
+from idp.authn.throttle import MOST_MISSES
 from idp.settings import SettingsError, load_settings
 from idp.store.database import transaction
 from idp.web.recover.factor_recovery import FINISH_LIFE, remind_ripe
+from tests.attacks.test_guessing import missed_before
 from tests.driver import PASSWORD, Rig, authorization, mails, running
 from tests.texting import NUMBER, SMS
 from tests.web.account.people import error_on, make_codes, sign_in, sign_in_with_app, text_of
@@ -55,6 +58,24 @@ async def test_6_4_4_the_way_from_the_password_to_a_new_second_step(rig: Rig) ->
         "factor_recovery_ripe",
         "factor_recovery_done",
     ]
+
+
+async def test_a_factor_that_guessing_switched_off_can_be_recovered_as_well(rig: Rig) -> None:
+    """A-37: who is kept out by what strangers tried is not kept out for ever."""
+    await alice_with_app(rig)
+    async with transaction(rig.app.state.provider.pool) as conn:
+        sub = await conn.fetchval("SELECT sub FROM users")
+    await missed_before(rig, sub, MOST_MISSES - 1)
+    browser = rig.browser()
+    await sign_in(browser)
+    locked = await browser.submit(code="000000")
+    assert locked.status_code == 403
+    there = re.search(r'id="onward" href="([^"]+)"', locked.text)
+    assert there is not None
+    assert there[1].startswith("/recover/factor?interaction=")
+    await browser.get(there[1])
+    assert (await browser.submit()).url.path == "/recover/factor/asked"
+    assert "factor_recovery_asked" in [mail.kind for mail in await mails(rig)]
 
 
 async def test_the_owner_is_told_by_mail_and_text_message_and_stops_it_from_either(

@@ -7,6 +7,7 @@ from idp.base.text import Moment, Phrase, say
 from idp.web.pages.parts import Client, Fault, Person, ScopeLine, Slip
 from idp.web.pages.samples import BANK, NOVEMBER
 
+_ACCOUNT = (say("Go to your account"), "/account")
 _ASK_AGAIN = say("Go back to the app and start again. If it happens again, send its support team these details.")
 
 
@@ -125,7 +126,10 @@ class ConsentPage:
 
 @dataclass(frozen=True, slots=True)
 class ErrorPage:
-    """Why nothing could be done, with the facts that help to mend it; the reference is the request's in the log."""
+    """Why nothing could be done, with the facts that help to mend it; the reference is the request's in the log.
+
+    ``onward`` is where to go from there, a label and an address.
+    """
 
     template: ClassVar[str] = "error.html"
     cause: str
@@ -134,6 +138,7 @@ class ErrorPage:
     facts: tuple[tuple[Phrase, Phrase], ...]
     reference: str
     advice: Phrase = _ASK_AGAIN
+    onward: tuple[Phrase, str] = _ACCOUNT
 
     @classmethod
     def sample(cls) -> Self:
@@ -141,7 +146,10 @@ class ErrorPage:
         return cls(
             "redirect_uri_mismatch",
             say("This sign-in link does not work"),
-            (say("The app did not say where to send you back to."), say("To keep you safe, we stopped.")),
+            (
+                say("The app asked us to send you back to an address that it has not registered."),
+                say("To keep you safe, we stopped."),
+            ),
             (
                 (say("Cause"), "redirect_uri_mismatch"),
                 (say("App"), "example-bank"),

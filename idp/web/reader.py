@@ -5,6 +5,7 @@ from datetime import timedelta
 
 from starlette.requests import Request
 from starlette.responses import Response
+from starlette.routing import Route
 
 from idp.model.user import User
 from idp.web import cookies
@@ -56,9 +57,17 @@ def remember_choice(request: Request, response: Response) -> None:
 
 
 def here(request: Request) -> str:
-    """The address of this page, to which a link adds a language."""
+    """The address of this page, to which a link adds a language; empty where a link cannot lead to it."""
+    if request.method == "POST" and not _opens(request):
+        return ""
     kept = [part for part in request.url.query.split("&") if part and not part.startswith("ui_locales=")]
     return f"{request.url.path}?{''.join(f'{part}&' for part in kept)}"
+
+
+def _opens(request: Request) -> bool:
+    """Whether a page can be had at this address, and not only the answer to a form."""
+    routes = (route for route in request.app.routes if isinstance(route, Route) and "GET" in (route.methods or ()))
+    return any(route.path_regex.match(request.url.path) for route in routes)
 
 
 def _picked(request: Request) -> Language | None:

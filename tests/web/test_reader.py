@@ -67,6 +67,15 @@ async def test_what_was_chosen_by_a_link_wins_and_stays_in_this_browser(rig: Rig
     assert language_of(await rig.browser().get("/register")) == "en"
 
 
+async def test_no_link_leads_to_where_there_is_no_page(rig: Rig, browser: Browser) -> None:
+    """The answer to a form has links to other languages only where its address opens by itself."""
+    await browser.register()
+    rig.clock.advance(21 * 60)
+    for path, opens in (("/account/recovery-codes", True), ("/account/email/remove", False)):
+        asked = await browser.post(path, {})
+        assert (asked.status_code, "ui_locales=de" in asked.text) == (403, opens)
+
+
 async def test_a_request_chooses_for_nobody(browser: Browser) -> None:
     """What an app wishes for is not kept."""
     await browser.get("/oauth/authorize?client_id=nobody&ui_locales=de")

@@ -46,7 +46,7 @@ async def test_what_is_saved_is_what_apps_are_told(rig: Rig) -> None:
     await browser.register()
     rig.clock.advance(timedelta(hours=1) - timedelta(minutes=1))
     page = await save(browser, **FULL)
-    assert "Your profile is saved." in text_of(page)
+    assert "Seu perfil está salvo." in text_of(page), "from now on in the language that was just chosen"
     assert 'value="Alice Example"' in page.text
     found = await told(rig, browser)
     assert found | FULL == found

@@ -160,6 +160,9 @@ async def _tidy(provider: Provider, keep: Keep) -> None:
             await remind_ripe(provider)
         except Unavailable as error:
             _LOG.warning("the clean-up has to wait: %s", error)
+        except Exception:
+            # An operator's own template of a mail may fail, and must not end the clean-up for good.
+            _LOG.exception("the clean-up failed, and is tried again")
 
 
 def _breaches(settings: Settings, client: AsyncClient) -> BreachList | None:

@@ -81,11 +81,7 @@ def _is_for(certificate: bytes, aaguid: bytes) -> bool:
         basic = found.extensions.get_extension_for_class(x509.BasicConstraints).value
     except (ValueError, x509.ExtensionNotFound):
         return False
-    if (
-        basic.ca
-        or found.version is not x509.Version.v3
-        or [one.value for one in units] != ["Authenticator Attestation"]
-    ):
+    if basic.ca or found.version is not x509.Version.v3 or [one.value for one in units] != [ATTESTS]:
         return False
     try:
         named = found.extensions.get_extension_for_oid(AAGUID_EXTENSION)

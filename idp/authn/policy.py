@@ -9,7 +9,6 @@ from idp.authn.assurance import assess
 from idp.authn.methods import Factor, find_method
 from idp.model.assurance import Evidence, meets, rank
 from idp.model.credential import Authenticator
-from idp.model.group import Group
 
 NEVER = datetime(1970, 1, 1, tzinfo=UTC)
 """Stands for "not used yet", and for any time where only the level counts."""
@@ -67,11 +66,11 @@ class Outlook:
     reachable: bool = True
 
 
-def of_organisation(installation: str | None, groups: Iterable[Group]) -> tuple[Reason, ...]:
-    """What the installation and the user's groups ask of every sign-in, the most demanding first."""
+def of_organisation(installation: str | None, levels: Iterable[str]) -> tuple[Reason, ...]:
+    """What the installation and the ``levels`` of the user's groups ask of every sign-in, the most demanding first."""
     asked = [Reason("installation", installation)] if installation is not None else []
-    levels = [group.min_acr for group in groups if group.min_acr is not None]
-    asked += [Reason("group", max(levels, key=rank))] if levels else []
+    strongest = max(levels, key=rank, default=None)
+    asked += [Reason("group", strongest)] if strongest is not None else []
     return tuple(sorted((reason for reason in asked if rank(reason.acr) > 0), key=lambda reason: -rank(reason.acr)))
 
 

@@ -16,7 +16,7 @@ class Group:
 
 @dataclass(frozen=True, slots=True)
 class Membership:
-    """A user's groups, and when what these ask for has to be enrolled: None while that has not begun to count."""
+    """The levels that a user's groups ask for, and when these have to be enrolled: None before that counts."""
 
-    groups: tuple[Group, ...] = ()
+    levels: tuple[str, ...] = ()
     enrolment_due_at: datetime | None = None

@@ -119,7 +119,7 @@ async def asked_of(
 ) -> tuple[tuple[Reason, ...], Enrolment | None]:
     """What the installation and the user's groups ask of this account, and what of it the account cannot reach."""
     membership = await find_membership(conn, user.sub)
-    organisation = of_organisation(provider.min_acr, membership.groups)
+    organisation = of_organisation(provider.min_acr, membership.levels)
     due_at, grace = membership.enrolment_due_at, provider.enrolment_grace
     return organisation, lacking(organisation, owned, due_at=due_at, grace=grace, now=now)
 

@@ -49,7 +49,6 @@ ABOVE_THE_LOWEST_FLOOR = {
     "idp/oauth/issue.py": {"authlib"},
     "idp/oauth/pkce.py": {"authlib"},
     # Names of things, no secrets: the version of a static file, the tags of published documents, a socket's directory.
-    "idp/web/pages/__init__.py": {"hashlib"},
     "idp/web/discovery.py": {"hashlib"},
     "idp/store/client_logos.py": {"hashlib"},
     "idp/keys/ring.py": {"hashlib"},

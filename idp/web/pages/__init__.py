@@ -1,6 +1,5 @@
 """The pages people see: what each one says, as a small frozen value, and the templates that draw them."""
 
-import hashlib
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import ClassVar, Protocol, Self
@@ -19,6 +18,7 @@ from jinja2.filters import do_join
 from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
 
+from idp.base.digest import fingerprint
 from idp.base.text import Phrase
 from idp.web.language import ENGLISH, LANGUAGES, Language
 from idp.web.pages.account import (
@@ -283,7 +283,7 @@ def _facts(language: Language) -> Callable[[Iterable[object]], str]:
 
 def _versioned(path: Path) -> str:
     """The address of a static file, which changes with its content, so that browsers may keep it for ever."""
-    return f"/static/{path.name}?v={hashlib.sha256(path.read_bytes()).hexdigest()[:12]}"
+    return f"/static/{path.name}?v={fingerprint(path.read_bytes())}"
 
 
 _STATIC = {path.name: _versioned(path) for path in STATIC.iterdir()}

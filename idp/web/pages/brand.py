@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cache
 
 from idp.base.colour import STEP, Oklch, contrast
 from idp.base.digest import fingerprint
@@ -62,6 +63,7 @@ def _shades(accent: str, asked: Oklch, scheme: Scheme) -> Iterator[str]:
     yield "#000000" if scheme.direction < 0 else "#ffffff"
 
 
+@cache
 def stylesheet(accent: str) -> str:
     """What ``/branding.css`` says: the accent and its slip for both schemes."""
     light, dark = palette(accent, LIGHT), palette(accent, DARK)

@@ -4,11 +4,10 @@ import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
 
-from httpx2 import AsyncClient
 from starlette.applications import Starlette
 
 from idp.authn.attestation import read_roots
@@ -33,6 +32,7 @@ from idp.store.database import Unavailable, open_pool, transaction
 from idp.store.expiry import Keep, delete_expired
 from idp.web.errors import HANDLERS
 from idp.web.forms import LARGEST_BODY
+from idp.web.later import Later
 from idp.web.middleware import edge
 from idp.web.pages import Pages
 from idp.web.pages.brand import Brand, moved
@@ -42,16 +42,20 @@ from idp.web.recover.factor_recovery import remind_ripe
 from idp.web.routes import ROUTES
 
 TIDY_SECONDS = 600.0
+SPREAD = timedelta(seconds=1)
+"""Within this time after an answer what is left of its work is done."""
 
 _LOG = logging.getLogger(__name__)
 
 
-def build(settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = system_entropy) -> Starlette:
+def build(
+    settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = system_entropy, spread: timedelta = SPREAD
+) -> Starlette:
     """The application for these settings; it reads the database they name, and closes what it opened."""
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _provider(settings, clock, entropy) as provider, _notices(settings, provider):
+        async with _provider(settings, clock, entropy, spread) as provider, _notices(settings, provider):
             app.state.provider = provider
             tidying = asyncio.create_task(_tidy(provider, _keep(settings)))
             yield
@@ -70,47 +74,55 @@ def build(settings: Settings, *, clock: Clock = system_clock, entropy: Entropy =
 
 
 @asynccontextmanager
-async def _provider(settings: Settings, clock: Clock, entropy: Entropy) -> AsyncIterator[Provider]:
+async def _provider(settings: Settings, clock: Clock, entropy: Entropy, spread: timedelta) -> AsyncIterator[Provider]:
     if settings.database_url is None:
         raise RuntimeError("IDP_DATABASE_URL is not set: idp serve sets it for the embedded database")
     dsn = settings.database_url.get_secret_value()
-    pool = await open_pool(dsn)
     given = settings.master_key.get_secret_value() if settings.master_key else None
-    hasher, client = PasswordHasher(entropy=entropy), breach_client()
-    try:
+    async with AsyncExitStack() as opened:
+        pool = await open_pool(dsn)
+        opened.push_async_callback(pool.close)
+        hasher = PasswordHasher(entropy=entropy)
+        opened.callback(hasher.close)
         master = await ensure_master_key(pool, settings.keys_dir, given, entropy=entropy)
         keys = KeyRing(Custody(pool, master, settings.key_policy, settings.rsa_bits, entropy), dsn=dsn, clock=clock)
+        opened.push_async_callback(keys.close)
         await keys.start()
-        try:
-            host = urlsplit(settings.issuer)
-            roots = read_roots(settings.attestation_roots) if settings.attestation_roots else ()
-            origins = (f"{host.scheme}://{host.netloc}", *settings.related_origins)
-            party = RelyingParty(host.hostname or "", origins, settings.name, roots)
-            yield Provider(
-                issuer=settings.issuer,
-                operator=settings.name,
-                pool=pool,
-                keys=keys,
-                pages=_pages(settings),
-                tools=Tools(
-                    hasher, master, entropy, party, limited=settings.rate_limits == "on", off=settings.methods_off
-                ),
-                clock=clock,
-                entropy=entropy,
-                lifetimes=_lifetimes(settings),
-                breaches=_breaches(settings, client),
-                sign_in_notices=settings.sign_in_notices == "on",
-                factor_recovery_delay=settings.factor_recovery_delay,
-                min_acr=settings.min_acr,
-                enrolment_grace=settings.enrolment_grace,
-                trust_life=timedelta(days=settings.trusted_device_days),
-            )
-        finally:
-            await keys.close()
-    finally:
-        await client.aclose()
-        hasher.close()
-        await pool.close()
+        later = Later(spread, entropy)
+        opened.push_async_callback(later.close)
+        yield Provider(
+            issuer=settings.issuer,
+            operator=settings.name,
+            pool=pool,
+            keys=keys,
+            pages=_pages(settings),
+            tools=Tools(
+                hasher,
+                master,
+                entropy,
+                _party(settings),
+                limited=settings.rate_limits == "on",
+                off=settings.methods_off,
+            ),
+            clock=clock,
+            entropy=entropy,
+            lifetimes=_lifetimes(settings),
+            later=later,
+            breaches=await opened.enter_async_context(_breaches(settings)),
+            sign_in_notices=settings.sign_in_notices == "on",
+            factor_recovery_delay=settings.factor_recovery_delay,
+            min_acr=settings.min_acr,
+            enrolment_grace=settings.enrolment_grace,
+            trust_life=timedelta(days=settings.trusted_device_days),
+        )
+
+
+def _party(settings: Settings) -> RelyingParty:
+    """Who the installation is to authenticators."""
+    host = urlsplit(settings.issuer)
+    roots = read_roots(settings.attestation_roots) if settings.attestation_roots else ()
+    origins = (f"{host.scheme}://{host.netloc}", *settings.related_origins)
+    return RelyingParty(host.hostname or "", origins, settings.name, roots)
 
 
 def _pages(settings: Settings) -> Pages:
@@ -165,9 +177,13 @@ async def _tidy(provider: Provider, keep: Keep) -> None:
             _LOG.exception("the clean-up failed, and is tried again")
 
 
-def _breaches(settings: Settings, client: AsyncClient) -> BreachList | None:
-    url = settings.breached_passwords_url
-    return None if url is None else BreachList(url, client)
+@asynccontextmanager
+async def _breaches(settings: Settings) -> AsyncIterator[BreachList | None]:
+    if settings.breached_passwords_url is None:
+        yield None
+    else:
+        async with breach_client() as client:
+            yield BreachList(settings.breached_passwords_url, client)
 
 
 def _keep(settings: Settings) -> Keep:

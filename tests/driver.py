@@ -7,7 +7,9 @@ import re
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from datetime import timedelta
 from html import unescape
+from itertools import cycle
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
@@ -15,6 +17,7 @@ from urllib.parse import parse_qs, urlsplit
 import httpx2
 import pyotp
 from starlette.applications import Starlette
+from starlette.types import Receive, Scope, Send
 
 from idp.app import build
 from idp.base.digest import sha256
@@ -34,16 +37,35 @@ CHALLENGE = base64.urlsafe_b64encode(hashlib.sha256(VERIFIER.encode()).digest())
 
 @dataclass
 class Rig:
-    """A provider at work in this process, its clock, and the clients registered with it."""
+    """A provider at work in this process, its clock, and the clients registered with it.
+
+    It is two applications on one database that share nothing else, as two processes behind a proxy would be; they take
+    the requests in turn, so that nothing works here which one of them merely remembers. `app` is the first.
+    """
 
     app: Starlette
     clock: FrozenClock
     secret: str = "s" * 43
     issuer: str = ISSUER
+    other: Starlette | None = None
+
+    def __post_init__(self) -> None:
+        self._turns = cycle(self.apps)
+
+    @property
+    def apps(self) -> tuple[Starlette, ...]:
+        """All that take requests."""
+        return (self.app,) if self.other is None else (self.app, self.other)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Hand a request to the application whose turn it is, and wait for what it does after its answer."""
+        app = next(self._turns)
+        await app(scope, receive, send)
+        await app.state.provider.later.done()
 
     def browser(self, *, address: str = "127.0.0.1", raises: bool = True) -> "Browser":
         """A new browser with an empty cookie jar; an exception in the application is raised here too if it `raises`."""
-        transport = httpx2.ASGITransport(app=self.app, client=(address, 50000), raise_app_exceptions=raises)
+        transport = httpx2.ASGITransport(app=self, client=(address, 50000), raise_app_exceptions=raises)
         http = httpx2.AsyncClient(transport=transport, base_url=self.issuer)
         return Browser(http, home=urlsplit(self.issuer).netloc)
 
@@ -68,7 +90,7 @@ class Rig:
 
 @asynccontextmanager
 async def running(database: str, directory: Path, **environ: str) -> AsyncIterator[Rig]:
-    """A provider on this database, with small keys so that it starts at once, and with these settings."""
+    """A provider of two applications on this database, with small keys to start at once, and with these settings."""
     settings = load_settings(
         {
             "IDP_ISSUER": ISSUER,
@@ -80,9 +102,9 @@ async def running(database: str, directory: Path, **environ: str) -> AsyncIterat
         }
     )
     clock = FrozenClock()
-    app = build(settings, clock=clock, entropy=SeededEntropy())
-    async with app.router.lifespan_context(app):
-        yield Rig(app, clock, issuer=settings.issuer)
+    app, other = (build(settings, clock=clock, entropy=SeededEntropy(seed), spread=timedelta(0)) for seed in (7, 8))
+    async with app.router.lifespan_context(app), other.router.lifespan_context(other):
+        yield Rig(app, clock, issuer=settings.issuer, other=other)
 
 
 @dataclass

@@ -12,6 +12,7 @@ from idp.base.entropy import Entropy
 from idp.keys.keyring import KeyRing
 from idp.oauth.issue import Lifetimes
 from idp.store.database import Pool
+from idp.web.later import Later
 from idp.web.pages import Pages
 
 
@@ -44,6 +45,7 @@ class Provider:
     clock: Clock
     entropy: Entropy
     lifetimes: Lifetimes
+    later: Later = field(repr=False)
     min_acr: str | None = None
     enrolment_grace: timedelta = timedelta(0)
     trust_life: timedelta = timedelta(0)

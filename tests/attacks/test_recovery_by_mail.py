@@ -8,9 +8,11 @@ from pathlib import Path
 import httpx2
 import pytest
 
+from idp.authn.throttle import MOST_MISSES
 from idp.store.database import transaction
 from idp.store.outbox import text_of as opened
 from tests.attacks.test_enumeration import _plain
+from tests.attacks.test_guessing import missed_before
 from tests.cluster import _MASTER, Cluster, totp_code
 from tests.driver import PASSWORD, Browser, Rig, authorization, code_of, mails, running
 from tests.notify.gateways import Service, eventually, service
@@ -210,6 +212,29 @@ async def test_6_3_6_a_mailbox_is_no_factor(rig: Rig) -> None:
     assert await unchanged(rig)
 
 
+async def test_A_63_and_G5_who_reads_the_mail_switches_no_factor_off(rig: Rig) -> None:
+    """Behind a link guessing ends at half of what there is, told to the owner; a sign-in has the other half."""
+    _, seed = await alice_with_app(rig)
+    async with transaction(rig.app.state.provider.pool) as conn:
+        sub = await conn.fetchval("SELECT sub FROM users")
+    await missed_before(rig, sub, MOST_MISSES // 2 - 1)
+    browser = rig.browser()
+    await follow(browser, await link_for(rig))
+    page = await browser.submit(code="000000")
+    assert (page.status_code, error_on(page)) == (403, "factor_locked")
+    assert "factor_locked" not in await events(rig)
+    assert "recovery_refused" in [mail.kind for mail in await mails(rig)]
+    rig.clock.advance(timedelta(hours=2))
+    fresh = rig.browser()
+    step = await follow(fresh, await link_for(rig))
+    assert (step.status_code, error_on(step)) == (403, "factor_locked")
+    here = f"/recover/step?{step.url.query.decode()}&method=totp"
+    assert error_on(await fresh.post(here, {"code": code_of(seed, rig)})) == "factor_locked"
+    owner = rig.browser(address="203.0.113.9")
+    await sign_in(owner)
+    assert (await owner.submit(code=code_of(seed, rig))).url.path == "/account"
+
+
 async def test_6_3_6_nor_is_a_code_that_goes_to_the_same_mailbox(database: str, tmp_path: Path) -> None:
     """With codes by mail switched on none is offered, sent or taken where a mail is to be backed by something else."""
     async with running(database, tmp_path, IDP_EMAIL_CODES="on") as rig:
@@ -337,6 +362,7 @@ async def test_A_49_nothing_is_written_before_the_answer_has_gone(rig: Rig) -> N
     async with httpx2.AsyncClient(transport=transport, base_url=rig.issuer) as http:
         assert (await http.post("/recover", data={"username": "alice"})).status_code == 303
     assert mails_at_the_answer == [0]
+    await app.state.provider.later.done()
     assert len(await reset_mails(rig)) == 1
 
 

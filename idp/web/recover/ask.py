@@ -1,8 +1,8 @@
 """``/recover``: to ask for a new password. Whatever was typed, the answer is the same (A-49)."""
 
 import logging
+from functools import partial
 
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -37,17 +37,19 @@ async def show(request: Request) -> Response:
 async def submit(request: Request) -> Response:
     """Write to the owner of the account that was named, if there is one with an address that it has proved.
 
-    Until the answer has gone, the same is done for every name: neither its text nor its time tells who has an account.
+    Before the answer the same is done for every name, and the mail is written at some moment after it: neither the text
+    nor the time of this answer, or of the next one, tells who has an account.
     """
     form, provider = await read_page_form(request), provider_of(request)
     canonical = canonical_login(form.get("username", ""))
     async with transaction(provider.pool) as conn:
         user = await find_by_login(conn, canonical) if canonical is not None else None
     subject = user.sub if user else subject_of_name(canonical, provider.tools.master_key)
-    granted = await is_within(request, recovery_limits(subject, Source(network_of(address_of(request)))))
-    response = see_other("/recover/sent")
-    response.background = BackgroundTask(_answer, request, user.sub if user else None, granted)
-    return response
+    if not await is_within(request, recovery_limits(subject, Source(network_of(address_of(request))))):
+        await note_refusal(request, "recovery_held_back", error="recovery_throttled")
+    elif user is not None:
+        provider.later.do(partial(_write_if_possible, request, user.sub))
+    return see_other("/recover/sent")
 
 
 async def sent(request: Request) -> Response:
@@ -67,14 +69,11 @@ async def sent(request: Request) -> Response:
     )
 
 
-async def _answer(request: Request, sub: str | None, granted: bool) -> None:
-    if not granted:
-        await note_refusal(request, "recovery_held_back", error="recovery_throttled")
-    elif sub is not None:
-        try:
-            await _write(request, sub)
-        except Unavailable as error:
-            _LOG.warning("a link for a new password was not sent: %s", error)
+async def _write_if_possible(request: Request, sub: str) -> None:
+    try:
+        await _write(request, sub)
+    except Unavailable as error:
+        _LOG.warning("a link for a new password was not sent: %s", error)
 
 
 async def _write(request: Request, sub: str) -> None:

@@ -2,10 +2,12 @@
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import CodeType
 from typing import ClassVar, Protocol, Self
 
 from jinja2 import (
     BaseLoader,
+    BytecodeCache,
     ChoiceLoader,
     Environment,
     FileSystemLoader,
@@ -14,6 +16,7 @@ from jinja2 import (
     pass_eval_context,
     select_autoescape,
 )
+from jinja2.bccache import Bucket
 from jinja2.filters import do_join
 from jinja2.nodes import EvalContext
 from markupsafe import Markup, escape
@@ -190,7 +193,7 @@ class Pages:
         return self._environment(language).get_template(template).render(facts)
 
     def _environment(self, language: Language) -> Environment:
-        # One for each language, for a compiled template has its own language in it.
+        # One for each language, whose functions a template is bound to; what it is compiled to is the same for all.
         if language.tag not in self._environments:
             self._environments[language.tag] = self._speaking(language)
         return self._environments[language.tag]
@@ -206,6 +209,7 @@ class Pages:
             lstrip_blocks=True,
             finalize=language.put,
             extensions=["jinja2.ext.i18n"],
+            bytecode_cache=_COMPILED,
         )
         environment.policies["ext.i18n.trimmed"] = True
         environment.newstyle_gettext = True  # type: ignore[attr-defined]  # set by the extension
@@ -224,6 +228,25 @@ class Pages:
         environment.filters["join"] = _join(language)
         environment.filters["facts"] = _facts(language)
         return environment
+
+
+class _Compiled(BytecodeCache):
+    """What templates are compiled to, for all languages and installations of this process."""
+
+    def __init__(self) -> None:
+        self._codes: dict[tuple[str, str], CodeType] = {}
+
+    def load_bytecode(self, bucket: Bucket) -> None:
+        """Hand out what there is for this file and this text of it."""
+        bucket.code = self._codes.get((bucket.key, bucket.checksum))
+
+    def dump_bytecode(self, bucket: Bucket) -> None:
+        """Keep it."""
+        if bucket.code is not None:
+            self._codes[bucket.key, bucket.checksum] = bucket.code
+
+
+_COMPILED = _Compiled()
 
 
 def _loader(directory: Path, overrides: Path | None) -> BaseLoader:

@@ -37,6 +37,10 @@ KEYBOARD_RUNS = (
 )
 
 
+# Letters and marks that nothing is drawn for (Default_Ignorable_Code_Point, Unicode DerivedCoreProperties).
+_INVISIBLE = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+
+
 class Fault(NamedTuple):
     """What is wrong with a field of a form: the field's name and a cause that has a wording."""
 
@@ -117,6 +121,7 @@ def username_fault(username: str) -> str | None:
     letters = {*shown, *canonical_username(username)}
     fitting = all(char in "._-" or unicodedata.category(char)[0] in "LM" or char.isdecimal() for char in letters)
     # A combining mark or a dot in front would make one name look like another, or like a command's option.
+    fitting = fitting and _INVISIBLE.search(shown) is None
     if len(username) > LONGEST_USERNAME_INPUT or len(shown) > 64 or not fitting or not shown[0].isalnum():
         return "username_characters"
     return None

@@ -5,7 +5,8 @@ is judged beyond a limit; a success gives back its own count, and all that the s
 
 Passwords can be guessed at by outsiders, so no limit on them shuts the owner out: a browser in which the account has
 signed in before has a budget of its own, and strangers share others. A second factor is reached by a right password
-alone, and so it may be switched off for good.
+alone, and so it may be switched off for good. Where a link by mail leads to it, guessing ends at half of that: who
+reads the mail and does not know the password switches nothing off.
 """
 
 from collections.abc import Mapping
@@ -33,6 +34,7 @@ REGISTRATIONS = 200
 REGISTRATIONS_WINDOW = timedelta(hours=1)
 MAILS = 3
 MAILS_WINDOW = timedelta(minutes=10)
+MAILS_FROM_ALL = 9
 RECOVERIES_PER_NETWORK = 10
 COUNTED_FOR = timedelta(days=2)
 """How long a tally of passwords means anything after its last miss: longer than any window or wait."""
@@ -52,7 +54,7 @@ class Consequence(Enum):
     SLOWED = auto()
     """This miss reached a limit: the next attempts are not judged for a while."""
     LOCKED = auto()
-    """This miss was the last one: the factor is off until somebody with the right to it resets it."""
+    """This miss was the last one: until somebody with the right to it resets it, the factor is off; or resets are."""
     NOT_JUDGED = auto()
     """A limit had been reached before."""
 
@@ -76,13 +78,18 @@ class Claim:
     consequence: Consequence
 
 
-def limits_of(guessing: Guessing, factor: str, subject: str, source: Source, *, secrets: int) -> dict[Bucket, Limit]:
-    """The buckets that an attempt falls into with their limits; ``secrets`` is how many would be right."""
+def limits_of(
+    guessing: Guessing, factor: str, subject: str, source: Source, *, secrets: int, by_mail: bool = False
+) -> dict[Bucket, Limit]:
+    """The buckets that an attempt falls into with their limits.
+
+    ``secrets`` is how many would be right; ``by_mail`` is whether a link by mail led there in place of a password.
+    """
     own = Bucket(factor, subject, source.name)
     shared = Bucket(factor, subject, "")
     patient = Limit(FREE, WINDOW, waits=True)
     if guessing is Guessing.BEHIND_A_STEP:
-        return {own: patient, shared: replace(patient, most=most_misses(secrets))}
+        return {own: patient, shared: replace(patient, most=most_misses(secrets, by_mail=by_mail))}
     if source.device is not None:
         return {own: patient}
     return {
@@ -113,9 +120,21 @@ def registration_limits(source: Source) -> dict[Bucket, Limit]:
     return {Bucket("register", "", f"network {source.network}"): Limit(REGISTRATIONS, REGISTRATIONS_WINDOW)}
 
 
-def verification_limits(canonical: str, master: MasterKey) -> dict[Bucket, Limit]:
-    """The bucket of the mails that ask an address whose it is: so many in a while, whoever asks for them."""
-    return {Bucket("verify_email", subject_of_name(canonical, master), ""): Limit(MAILS, MAILS_WINDOW)}
+def claim_limits(sub: str) -> dict[Bucket, Limit]:
+    """The bucket of codes that are to prove a number: an account that has guessed at too many proves none (G6)."""
+    return {Bucket("claim_phone", sub, ""): Limit(FREE, WINDOW, waits=True, most=MOST_MISSES)}
+
+
+def verification_limits(canonical: str, source: Source, master: MasterKey) -> dict[Bucket, Limit]:
+    """The buckets of the mails that ask an address whose it is: so many in a while from one network, and from all.
+
+    Anybody can claim an address: one network alone does not keep its owner from proving it.
+    """
+    subject = subject_of_name(canonical, master)
+    return {
+        Bucket("verify_email", subject, f"network {source.network}"): Limit(MAILS, MAILS_WINDOW),
+        Bucket("verify_email", subject, ""): Limit(MAILS_FROM_ALL, MAILS_WINDOW),
+    }
 
 
 def recovery_limits(subject: str, source: Source) -> dict[Bucket, Limit]:
@@ -126,9 +145,9 @@ def recovery_limits(subject: str, source: Source) -> dict[Bucket, Limit]:
     }
 
 
-def most_misses(secrets: int) -> int:
-    """How many misses switch a factor off of which so many secrets would be right."""
-    return MOST_MISSES // max(secrets, 1)
+def most_misses(secrets: int, *, by_mail: bool = False) -> int:
+    """How many misses end the guessing at a factor of which so many secrets would be right."""
+    return MOST_MISSES // (max(secrets, 1) * (2 if by_mail else 1))
 
 
 def opens_at(tally: Tally, limit: Limit) -> datetime | None:
@@ -180,11 +199,21 @@ async def claim(transaction: Transactions, limits: Mapping[Bucket, Limit], now: 
 
 
 async def forgive(transaction: Transactions, claimed: Claim, now: datetime) -> None:
-    """After a success: give back what its source has missed, this attempt with it, in every bucket."""
+    """After a success: give back what its source has missed, this attempt with it, in every bucket.
+
+    In a bucket that many accounts share, only what it has missed of late: misses saved up at one's own account over
+    days would otherwise pay for as many at others'.
+    """
     async with transaction() as conn:
         tallies = await lock_tallies(conn, claimed.limits, now)
-        own = next(iter(claimed.limits))
-        await record_tallies(conn, {bucket: forgiven(one, tallies[own].misses) for bucket, one in tallies.items()})
+        own = tallies[next(iter(claimed.limits))]
+        await record_tallies(
+            conn,
+            {
+                bucket: forgiven(one, own.misses if bucket.subject else own.window_misses)
+                for bucket, one in tallies.items()
+            },
+        )
 
 
 async def withdraw(transaction: Transactions, claimed: Claim, now: datetime) -> None:

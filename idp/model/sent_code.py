@@ -39,10 +39,10 @@ class Tried(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Sendings:
-    """How many codes of a method were sent of late.
+    """How many codes were sent of late.
 
-    To this recipient in ten minutes; for this account, to this prefix and to all in an hour. ``over`` are those to the
-    prefix in six hours that were used or have expired, ``used`` those of them that were used.
+    To this recipient in ten minutes; for this account, to this prefix and to all in an hour. ``over`` are those of the
+    same method to the prefix in six hours that were used or have expired, ``used`` those of them that were used.
     """
 
     to_recipient: int

@@ -4,6 +4,7 @@ What was sent stays for a day after it is of no use: the limits on sending are c
 codes ever came back.
 """
 
+from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from idp.model.sent_code import Sendings, SentCode, Tried
@@ -19,9 +20,19 @@ _LOCK = 0x1D9_5E7D
 
 
 async def lock_sendings(
-    conn: Connection, method: str, *, sub: str, recipient: str, prefix: str, now: datetime
+    conn: Connection,
+    method: str,
+    *,
+    sub: str,
+    recipient: str,
+    prefix: str,
+    now: datetime,
+    others: Sequence[str] = (),
 ) -> Sendings:
-    """How many were sent of late; until the transaction ends nobody else is told, and so nobody else sends."""
+    """How many were sent of late; until the transaction ends nobody else is told, and so nobody else sends.
+
+    Those of the ``others`` count as well, except for how many came back: methods that send to the same recipients.
+    """
     await conn.execute("SELECT pg_advisory_xact_lock($1)", _LOCK)
     row = await conn.fetchrow(
         """
@@ -29,10 +40,12 @@ async def lock_sendings(
                count(*) FILTER (WHERE sub = $4 AND created_at > $6) AS of_account,
                count(*) FILTER (WHERE prefix = $3 AND created_at > $6) AS to_prefix,
                count(*) FILTER (WHERE created_at > $6) AS to_all,
-               count(*) FILTER (WHERE prefix = $3 AND (consumed_at IS NOT NULL OR expires_at <= $8)) AS over,
-               count(*) FILTER (WHERE prefix = $3 AND consumed_at IS NOT NULL) AS used
+               count(*) FILTER (
+                   WHERE method = $1 AND prefix = $3 AND (consumed_at IS NOT NULL OR expires_at <= $8)
+               ) AS over,
+               count(*) FILTER (WHERE method = $1 AND prefix = $3 AND consumed_at IS NOT NULL) AS used
         FROM sent_codes
-        WHERE method = $1 AND sent AND created_at > $7
+        WHERE method = ANY($9::text[] || $1::text) AND sent AND created_at > $7
         """,
         method,
         recipient,
@@ -42,6 +55,7 @@ async def lock_sendings(
         now - WINDOW,
         now - BREAKER_WINDOW,
         now,
+        list(others),
     )
     assert row is not None
     return Sendings(**dict(row))

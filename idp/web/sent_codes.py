@@ -26,6 +26,8 @@ from idp.web.provider import moment, provider_of
 from idp.web.reader import language_for
 from idp.web.trail import note, note_refusal
 
+_BY_TEXT = frozenset({"sms", sms.CLAIM})
+
 
 def is_sent(method: str) -> bool:
     """Whether a proof by this method begins with a message of ours."""
@@ -74,26 +76,33 @@ async def send_again(request: Request) -> Response:
 
 
 async def send_code(request: Request, flow: str, user: User, method: str, recipient: str) -> None:
-    """Keep a new code of this flow with the message that carries it; beyond a limit everything looks the same."""
+    """Keep a new code of this flow with the message that carries it; beyond a limit everything looks the same.
+
+    ``method`` is that of the step, or ``sms.CLAIM`` for a number that is merely claimed. What stands in for a code
+    that was held back is right for no six digits: whoever asks often has no more to guess at than what was sent.
+    """
     provider, now = provider_of(request), moment(request)
-    prefix = sms.prefix(recipient) if method == "sms" else recipient
+    is_sms, claimed = method in _BY_TEXT, method == sms.CLAIM
+    prefix, others = (sms.prefix(recipient), tuple(_BY_TEXT - {method})) if is_sms else (recipient, ())
     code, kept = make_code(provider.tools, flow, method, user.sub, recipient, now, prefix=prefix)
     async with transaction(provider.pool) as conn:
-        sendings = await lock_sendings(conn, method, sub=user.sub, recipient=recipient, prefix=prefix, now=now)
-        limit = held_back(sendings) if provider.tools.limited else None
+        sendings = await lock_sendings(
+            conn, method, sub=user.sub, recipient=recipient, prefix=prefix, now=now, others=others
+        )
+        limit = held_back(sendings, claimed=claimed) if provider.tools.limited else None
         if limit is None:
             await create_code(conn, kept)
             await _write(request, conn, user, method, recipient, code)
-            await note(request, conn, "code_sent", sub=user.sub, method=method)
+            await note(request, conn, "code_sent", sub=user.sub, method="sms" if is_sms else method)
         else:
-            await create_stand_in(conn, replace(kept, sent=False))
+            await create_stand_in(conn, replace(kept, digest=provider.entropy(len(kept.digest)), sent=False))
     if limit is not None:
         await note_refusal(request, "code_held_back", error=f"{method}_{limit}", detail=f"account {user.sub}")
 
 
 async def _write(request: Request, conn: Connection, user: User, method: str, recipient: str, code: str) -> None:
     provider, now = provider_of(request), moment(request)
-    if method != "sms":
+    if method not in _BY_TEXT:
         await write_to(request, conn, recipient, user, "sign_in_code", life=LIFE, code=code)
         return
     host = urlsplit(provider.issuer).hostname

@@ -5,6 +5,7 @@ from starlette.requests import Request
 from idp.authn.accounts import Email
 from idp.authn.throttle import verification_limits
 from idp.base.entropy import token
+from idp.model.attempt import Source
 from idp.model.user import User
 from idp.store.database import Connection
 from idp.store.mail_links import create_link
@@ -13,14 +14,16 @@ from idp.web.limits import is_within
 from idp.web.mail_link import VERIFY_LIFE, new_link
 from idp.web.notices import write_to
 from idp.web.provider import moment, provider_of
+from idp.web.source import address_of, network_of
 from idp.web.trail import note, note_refusal
 
 PATH = "/confirm-email"
 
 
 async def may_send(request: Request, address: Email) -> bool:
-    """Whether this address may be written to once more now; counted for it alone, whoever asks."""
-    limits = verification_limits(address.canonical, provider_of(request).tools.master_key)
+    """Whether this address may be written to once more now; counted for it, whatever the account that asks."""
+    source, master = Source(network_of(address_of(request))), provider_of(request).tools.master_key
+    limits = verification_limits(address.canonical, source, master)
     granted = await is_within(request, limits)
     if not granted:
         await note_refusal(request, "email_link_held_back", error="email_link_throttled")

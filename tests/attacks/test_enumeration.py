@@ -15,6 +15,7 @@ from idp.model.user import User
 from idp.store import users
 from idp.store.attempts import lock_tallies, record_tallies
 from idp.store.database import Connection, transaction
+from tests.cluster import Cluster
 from tests.driver import PASSWORD, Rig, running
 
 ADDRESS = "alice@mail.example"
@@ -73,6 +74,23 @@ async def test_A_48_and_A_50_a_wrong_password_tells_nothing(rig: Rig, typed: str
     assert told == await answer_to(rig, "/login", username="nobody", password=WRONG)
     assert told[0] == 400
     assert 'data-error="wrong_credentials"' in told[1]
+
+
+async def test_A_48_and_A_50_a_wrong_password_tells_two_servers_nothing(cluster: Cluster) -> None:
+    """The same over HTTP: with a second factor, shut out, not proved, by address, unknown (ASVS 6.3.8)."""
+    async with transaction(cluster.pool) as conn:
+        await conn.execute("UPDATE users SET disabled_at = created_at WHERE username = 'mallory'")
+        await conn.execute("UPDATE users SET email_verified = false WHERE username = 'bob'")
+    told = []
+    for typed in ("nobody", "alice", "mallory", "bob", "alice@example.test", "nobody@example.test"):
+        browser = cluster.browser()
+        await browser.get("/login")
+        fields = {"username": typed, "password": WRONG}
+        answer = await _submit(browser.page, browser.http, fields)
+        told.append((answer.status_code, _plain(answer, fields), sorted(answer.headers), sorted(answer.cookies)))
+        await browser.http.aclose()
+    assert told == [told[0]] * len(told)
+    assert told[0][0] == 400
 
 
 async def test_A_48_neither_does_the_twelfth(rig: Rig) -> None:

@@ -7,12 +7,14 @@ from pathlib import Path
 
 import pytest
 
+from idp.authn.throttle import MOST_MISSES
 from idp.store.database import transaction
 from idp.web.recover.factor_recovery import FINISH_LIFE
+from tests.attacks.test_guessing import missed_before
 from tests.driver import PASSWORD, Rig, mails, running
 from tests.web.account.people import error_on, sign_in
 from tests.web.losing import alice_with_app, ask, finish, link_in, ripen
-from tests.web.recovering import count, follow, link_for, secret_of
+from tests.web.recovering import alice, count, follow, link_for, secret_of
 
 
 @pytest.fixture
@@ -201,6 +203,21 @@ async def test_A_65_stopped_and_finished_at_once_only_one_of_them_happens(rig: R
     async with transaction(rig.app.state.provider.pool) as conn:
         [state] = [row["state"] for row in await conn.fetch("SELECT state FROM factor_recoveries")]
     assert await factors(rig) == (1 if state == "cancelled" else 0)
+
+
+async def test_A_37_codes_by_mail_that_were_switched_off_do_not_outlive_it(database: str, tmp_path: Path) -> None:
+    """Whoever knew the password has guessed at them; nobody can remove them; the owner gets back in."""
+    async with running(database, tmp_path, IDP_EMAIL_CODES="on") as rig:
+        await alice(rig)
+        async with transaction(rig.app.state.provider.pool) as conn:
+            sub = await conn.fetchval("SELECT sub FROM users")
+        await missed_before(rig, sub, MOST_MISSES, factor="email")
+        off = await sign_in(rig.browser())
+        assert (off.status_code, error_on(off)) == (403, "factor_locked")
+        await ask(rig)
+        await ripen(rig)
+        await finish(rig.browser(), await link_in(rig, "factor_recovery_ripe"))
+        assert 'data-method="email"' in (await sign_in(rig.browser())).text
 
 
 async def test_what_rests_in_the_database_is_no_link(rig: Rig) -> None:

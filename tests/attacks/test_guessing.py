@@ -11,14 +11,21 @@ import httpx2
 import pytest
 
 from idp.authn import throttle
+from idp.authn.accounts import parse_email
 from idp.authn.throttle import FREE, LONGEST_WAIT, MOST_MISSES, PER_NETWORK, STRANGERS_PER_ACCOUNT, WINDOW, Guessing
+from idp.base.clock import system_clock
+from idp.base.digest import sha256
 from idp.model.attempt import Source
+from idp.model.factor_recovery import FactorRecovery
 from idp.settings import SettingsError, load_settings
 from idp.store.attempts import remove_tallies
 from idp.store.database import transaction
+from idp.store.factor_recoveries import create_recovery
+from idp.store.mail_links import create_link
+from idp.web.mail_link import new_link
 from tests.attacks.passkeys import add_passkey, authenticator, use_passkey
 from tests.attacks.test_login_flow import enrolled, halfway, only, silent
-from tests.cluster import Cluster, totp_code
+from tests.cluster import Cluster, sub_of, totp_code
 from tests.driver import PASSWORD, Browser, Rig, authorization, code_of, running
 from tests.web.account.people import make_codes
 
@@ -246,6 +253,66 @@ async def test_A_38_two_hundred_guesses_at_once(cluster: Cluster, factor: str) -
     assert await misses(cluster, factor) == FREE
 
 
+SENT_LINK = "x" * 43
+DOORS = ("/account/password", "/recover/factor/finish", "/recover/step")
+
+
+async def door(cluster: Cluster, path: str) -> tuple[Browser, str, dict[str, str], dict[str, str]]:
+    """A browser before this door, the address of its form, a wrong guess at it, and the right one."""
+    if path == "/account/password":
+        new = {"password": "an entirely different sentence"}
+        return (
+            await cluster.signed_in(),
+            path,
+            {"current_password": WRONG, **new},
+            {"current_password": PASSWORD, **new},
+        )
+    browser, now = cluster.browser(), system_clock()
+    async with transaction(cluster.pool) as conn:
+        if path == "/recover/factor/finish":
+            asked = FactorRecovery(
+                "r", sub_of("alice"), "alice@example.test", "waiting", now - timedelta(days=3), now, now + timedelta(1)
+            )
+            await create_recovery(conn, asked, cancel_hash=b"", finish_hash=sha256(SENT_LINK))
+            fields = {"link": SENT_LINK}
+            return browser, path, {**fields, "password": WRONG}, {**fields, "password": PASSWORD}
+        address = parse_email("alice@example.test")
+        assert address is not None
+        await create_link(conn, new_link(SENT_LINK, "reset_password", sub_of("alice"), address, now))
+    await browser.get("/recover/password?link=" + SENT_LINK)
+    step = await browser.submit(link=SENT_LINK)
+    return browser, f"{path}?{step.url.query.decode()}&method=totp", {"code": "000000"}, {"code": totp_code()}
+
+
+@pytest.mark.parametrize("path", DOORS)
+async def test_A_38_forty_guesses_at_once_at_every_other_door(cluster: Cluster, path: str) -> None:
+    """A password asked for again, the one behind a link, a second step before a reset: ten are judged of each."""
+    browser, url, wrong, right = await door(cluster, path)
+    before = await cluster.last_event()
+    answers = await asyncio.gather(*(browser.http.post(url, data=wrong) for _ in range(40)))
+    last = await browser.http.post(url, data=right)
+    causes = {cause_on(answer) for answer in (*answers, last)}
+    assert causes == {"code_wrong" if path == "/recover/step" else "password_wrong"}
+    assert {answer.status_code for answer in (*answers, last)} == {400}
+    told = [event for event in await cluster.events(before) if event.sub is not None]
+    assert len(told) == 41
+    assert await misses(cluster, "totp" if path == "/recover/step" else "password") == FREE
+    await browser.http.aclose()
+
+
+async def test_A_37_a_second_factor_has_one_count_at_all_doors(cluster: Cluster) -> None:
+    """Five misses before a reset and five in a sign-in are ten, at whichever of them the next one comes (G5)."""
+    browser, url, wrong, _ = await door(cluster, "/recover/step")
+    for _ in range(FREE // 2):
+        assert cause_on(await browser.http.post(url, data=wrong)) == "code_wrong"
+        assert await entered(await at_second_step(cluster), "000000") == "code_wrong"
+    assert await misses(cluster, "totp") == FREE
+    assert await entered(await at_second_step(cluster, address="127.0.9.1"), totp_code()) == "code_wrong"
+    assert cause_on(await browser.http.post(url, data={"code": totp_code()})) == "code_wrong"
+    assert await misses(cluster, "totp") == FREE
+    await browser.http.aclose()
+
+
 async def misses(cluster: Cluster, factor: str) -> int:
     """What the database has counted against the one who was guessed at."""
     async with transaction(cluster.pool) as conn:
@@ -287,6 +354,30 @@ async def test_A_63_nobody_is_shut_out_by_a_stranger(rig: Rig) -> None:
     await known.get("/login")
     page = await known.submit(username="alice", password=PASSWORD)
     assert 'data-method="webauthn"' in page.text, "the password was right, and her passkey is the second step"
+
+
+async def test_A_63_a_stranger_does_not_shut_him_out_of_two_servers(cluster: Cluster) -> None:
+    """Eighty wrong passwords over HTTP, by all his names: in his own browser he is in at once, as from elsewhere."""
+    known = cluster.browser()
+    await known.get("/login")
+    assert (await known.submit(username="bob", password=PASSWORD)).url.path == "/account"
+    await known.post("/account/sign-out", {})
+    before = await cluster.last_event()
+    async with cluster.http(address="127.0.7.1") as http:
+        place = (await http.get("/login")).headers["location"]
+
+        async def guess(name: str) -> httpx2.Response:
+            return await http.post(place, data={"username": name, "password": UNHASHED})
+
+        names = ("bob", "Bob", " bob ", "bob@example.test") * 20
+        answers = await asyncio.gather(*map(guess, names))
+    assert {(answer.status_code, cause_on(answer)) for answer in answers} == {(400, "wrong_credentials")}
+    told = [event.event for event in await cluster.events(before)]
+    assert told.count("sign_in_failed") == 2 * FREE, "his name and his address have a count each"
+    for browser in (known, cluster.browser(address="127.0.8.1")):
+        await browser.get("/login")
+        assert (await browser.submit(username="bob", password=PASSWORD)).url.path == "/account"
+        await browser.http.aclose()
 
 
 def _moved(rig: Rig, browser: Browser, address: str) -> httpx2.AsyncClient:

@@ -8,16 +8,23 @@ from fnmatch import fnmatch
 from pathlib import Path
 
 import httpx2
+import pyotp
 import pytest
 from starlette.routing import Mount, Route
 
-from idp.base.entropy import identifier
+from idp.authn.throttle import FREE
+from idp.base.clock import system_clock
+from idp.base.entropy import identifier, system_entropy, token
+from idp.model.assurance import Evidence
 from idp.model.user import User
 from idp.store import users
 from idp.store.attempts import find_misses
 from idp.store.database import transaction
+from idp.store.sessions import create_session
 from idp.web.routes import ROUTES
 from tests.attacks.passkeys import add_passkey, authenticator, use_passkey
+from tests.cluster import Cluster, totp_code
+from tests.cluster import authorization as over_http
 from tests.driver import (
     CALLBACK,
     PASSWORD,
@@ -32,6 +39,7 @@ from tests.driver import (
 )
 
 LATER = timedelta(minutes=21)
+FORM = "application/x-www-form-urlencoded"
 
 
 @pytest.fixture
@@ -136,6 +144,70 @@ async def test_A_29_no_route_leads_past_the_second_factor(rig: Rig) -> None:
     assert await protection(rig) == before
 
 
+async def half(cluster: Cluster, browser: Browser | None = None, **asked: str) -> tuple[Browser, str]:
+    """A browser at the cluster after alice's password, and the query that names its interaction."""
+    browser = browser or cluster.browser()
+    await browser.get(over_http(**asked))
+    page = await browser.submit(username="alice", password=PASSWORD)
+    assert 'data-method="totp"' in page.text
+    return browser, page.url.query.decode()
+
+
+async def refused_silently(browser: Browser) -> bool:
+    """Whether a request that may ask nothing of the user gets no code at the cluster."""
+    answer = await browser.http.get(over_http(prompt="none"))
+    return "error=login_required" in answer.headers["location"] and "code=" not in answer.headers["location"]
+
+
+async def test_A_29_no_route_of_two_servers_leads_past_the_second_factor(cluster: Cluster) -> None:
+    """The same over HTTP (ASVS 6.3.4)."""
+    browser, query = await half(cluster)
+    form = {name: value for name, value in EVERYTHING.items() if name != "code"}
+    for method, path in every_route():
+        url = path.replace("{id}", "app-of-alice").replace("{client_id}", "web") + f"?{query}"
+        answer = await browser.http.request(method, url, data=form if method == "POST" else None)
+        leads = answer.headers.get("location", "")
+        assert "idp_session" not in answer.cookies, url
+        assert "code=" not in leads, url
+        if path.startswith("/account"):
+            silent_no = answer.status_code == 403 and not answer.content
+            assert silent_no or leads.startswith(("/login?", "/signed-out")), url
+    assert await refused_silently(browser)
+    assert await cluster.count("sessions") == 0
+    assert await cluster.count("authorization_codes") == 0
+    await browser.http.aclose()
+
+
+ODD = {
+    "no type": (None, b""),
+    "nothing": (FORM, b""),
+    "empty": (FORM, b"code="),
+    "twice": (FORM, b"code=000000&code=111111"),
+    "a list": (FORM, b"code[]=000000"),
+    "no string": ("application/json", b'{"code": null}'),
+    "NUL": (FORM, b"code=%00"),
+    "no credential": (FORM, b"credential="),
+    "null for a credential": (FORM, b"credential=null"),
+}
+
+
+@pytest.mark.parametrize("odd", ODD)
+async def test_A_30_an_odd_second_step_over_http(cluster: Cluster, odd: str) -> None:
+    """By every method there is and some that there are not, to two servers."""
+    browser, query = await half(cluster)
+    type_, body = ODD[odd]
+    headers = {} if type_ is None else {"content-type": type_}
+    for method in ("totp", "recovery", "sms", "webauthn", "password", "nonsense", "", "TOTP"):
+        answer = await browser.http.post(f"/login?{query}&method={method}", content=body, headers=headers)
+        assert (answer.status_code, "idp_session" in answer.cookies) == (400, False), method
+    assert await refused_silently(browser)
+    if odd in {"nothing", "empty", "a list"}:
+        async with transaction(cluster.pool) as conn:
+            counted = await find_misses(conn, "sub-of-alice")
+        assert (counted["totp"], counted["recovery"]) == (1, 1)
+    await browser.http.aclose()
+
+
 async def test_A_30_an_odd_second_step_counts_as_a_miss(rig: Rig) -> None:
     """Nothing at all, an empty code, two codes, no code: nothing is proved, and what is judged is counted."""
     await enrolled(rig)
@@ -173,6 +245,29 @@ async def test_A_31_two_tabs_make_no_third_person(rig: Rig) -> None:
     assert alices.page is not None
     answer = await browser.http.post(f"/login?{alices.page.url.query.decode()}&method=totp", data={"code": "000000"})
     assert answer.status_code == 403
+
+
+async def test_A_31_another_name_beside_the_code_over_http(cluster: Cluster) -> None:
+    """Mallory's password, then alice's code with alice's name and her flow; in the other tab, her password alone."""
+    alice, hers = await half(cluster)
+    browser = cluster.browser()
+    await browser.get(over_http(acr_values="mfa"))
+    page = await browser.submit(username="mallory", password=PASSWORD)
+    added = {"code": totp_code(), "username": "alice", "sub": "sub-of-alice", "interaction": hers.partition("=")[2]}
+    answer = await browser.http.post(f"/login?{page.url.query.decode()}&method=totp", data=added)
+    assert answer.status_code == 400
+    assert (await browser.http.post(f"/login?{hers}&method=totp", data=added)).status_code == 403
+    await half(cluster, browser, prompt="login")
+    assert "sub-of-alice" not in await subjects_signed_in(cluster)
+    assert "mallory" in (await browser.get("/account")).text
+    for one in (alice, browser):
+        await one.http.aclose()
+
+
+async def subjects_signed_in(cluster: Cluster) -> set[str]:
+    """Who has a session at the cluster."""
+    async with transaction(cluster.pool) as conn:
+        return {row["sub"] for row in await conn.fetch("SELECT sub FROM sessions WHERE ended_at IS NULL")}
 
 
 async def test_A_32_an_older_session_is_raised_and_tells_the_truth(rig: Rig) -> None:
@@ -256,6 +351,24 @@ async def test_A_33_an_old_session_changes_nothing(rig: Rig) -> None:
     assert 'data-method="totp"' in page.text
     shown = await browser.submit(code=code_of(seed, rig))
     assert shown.url.path == "/account/authenticators/add-passkey"
+
+
+async def test_A_33_an_old_session_changes_nothing_over_http(cluster: Cluster) -> None:
+    """Both factors were shown to the cluster, 21 minutes ago."""
+    now, secret = system_clock(), token(system_entropy)
+    shown = [Evidence("password", now - LATER), Evidence("totp", now - LATER, "app-of-alice")]
+    async with transaction(cluster.pool) as conn:
+        await create_session(conn, "old", secret, "sub-of-alice", shown, now=now, life=timedelta(hours=1))
+    browser = cluster.browser()
+    browser.http.cookies.set("idp_session", secret, domain="localhost.local")
+    assert (await browser.get("/account")).url.path == "/account"
+    before = await cluster.last_event()
+    for method, path in changing_routes():
+        form = EVERYTHING if method == "POST" else None
+        answer = await browser.http.request(method, path.replace("{id}", "app-of-alice"), data=form)
+        assert answer.status_code == 403 or answer.headers["location"].startswith("/login?"), path
+    assert {event.event for event in await cluster.events(before)} <= {"request_refused"}
+    await browser.http.aclose()
 
 
 async def test_A_33_a_session_of_a_password_alone_changes_nothing(rig: Rig) -> None:
@@ -358,6 +471,24 @@ async def test_A_35_there_is_no_first_run_set_up(rig: Rig) -> None:
         await rig.browser().register()
 
 
+async def test_A_36_forms_of_one_name_over_http(cluster: Cluster) -> None:
+    """Taken for both servers, and counted as one when they are guessed at (A-37)."""
+    browser = cluster.browser()
+    for spelling in SAME:
+        taken = await browser.register(spelling)
+        assert 'data-error="username_taken"' in taken.text, spelling
+    for spelling in ("alice\u200b", "alice\ufe0f", "alice\u034f", "al\u00adice", "alice\u115f"):
+        refused = await browser.register(spelling)
+        assert 'data-error="username_characters"' in refused.text, "letters that nobody sees"
+    before = await cluster.last_event()
+    await browser.get("/login")
+    for spelling in SAME * 3:
+        await browser.submit(username=spelling, password="x" * 600)
+    names = [event.event for event in await cluster.events(before)]
+    assert (names.count("sign_in_failed"), names.count("sign_in_held_back")) == (FREE, 3 * len(SAME) - FREE)
+    await browser.http.aclose()
+
+
 SAME = ["Alice", "ＡＬＩＣＥ", "alice ", " alice", "ａlice", "\u00a0alice"]
 
 
@@ -398,6 +529,35 @@ async def test_6_2_8_and_6_2_9_a_password_is_compared_whole(rig: Rig) -> None:
     assert 'data-error="password_long"' in page.text
 
 
+async def test_6_2_1_and_6_2_4_and_6_2_5_and_6_2_9_what_a_sign_up_takes_over_http(cluster: Cluster) -> None:
+    """Fifteen characters of any kind and up to 128; none that many people have, and not the words of the place."""
+    refused = {
+        "fourteen chars": "password_short",
+        "password1234567": "password_known",
+        "qwertyuiopasdfgh": "password_known",
+        "localhost-localhost": "password_context",
+        "x1" * 64 + "y": "password_long",
+    }
+    taken = (" " * 15, "830417295664128", "🦔🌿" * 8, "zwölf Ölkännchen", "aB3 é" * 25 + "end")
+    browser = cluster.browser()
+    for password, cause in refused.items():
+        await browser.get("/register")
+        page = await browser.submit(username="newcomer", password=password, email="", phone="")
+        assert error_of_page(page) == cause, password
+    for number, password in enumerate(taken):
+        fresh = cluster.browser()
+        await fresh.get("/register")
+        page = await fresh.submit(username=f"newcomer{number}", password=password, email="", phone="")
+        assert page.url.path == "/account", (password, error_of_page(page))
+        await fresh.http.aclose()
+    assert len(taken[-1]) == 128
+    for password in (taken[-1][:-1] + "x", taken[-1]):
+        await browser.get("/login")
+        page = await browser.submit(username=f"newcomer{len(taken) - 1}", password=password)
+    assert page.url.path == "/account"
+    await browser.http.aclose()
+
+
 async def test_A_40_a_code_has_its_time(rig: Rig) -> None:
     """G7, and by our own clock, whatever the browser says it is (ASVS 6.5.5, 6.5.8)."""
     _, seed = await enrolled(rig)
@@ -412,6 +572,30 @@ async def test_A_40_a_code_has_its_time(rig: Rig) -> None:
         page = await browser.submit(code=code, time=said, now=said, timestamp=said)
         assert 'data-error="code_wrong"' in page.text, steps
     assert (await silent(browser))["error"] == "login_required"
+
+
+async def test_A_40_a_code_has_its_time_over_http(cluster: Cluster) -> None:
+    """By the clocks of two servers: the steps that are one later and two earlier are refused (G7)."""
+    browser, _ = await half(cluster)
+    steps = iter((1, 2, -2))
+    for step in steps:
+        page = await browser.submit(code=totp_code(steps=step))
+        if 'data-error="code_wrong"' not in page.text:
+            # The clock went on to the next step just now.
+            assert step == 1
+            pytest.skip("between two steps")
+    assert await refused_silently(browser)
+    assert (await browser.submit(code=totp_code())).url.path == "/consent"
+    again, _ = await half(cluster)
+    assert error_of_page(await again.submit(code=totp_code(steps=-1))) in {"code_used", "code_wrong"}
+    for one in (browser, again):
+        await one.http.aclose()
+
+
+def error_of_page(page: httpx2.Response) -> str | None:
+    """The cause of the error on a page, if there is one."""
+    found = re.search(r'data-error="(\w+)"', page.text)
+    return found and found[1]
 
 
 async def test_A_40_the_step_before_is_good_and_dead_after_a_later_one(rig: Rig) -> None:
@@ -460,6 +644,24 @@ async def test_A_42_a_seed_is_shown_while_it_is_new_and_never_again(rig: Rig) ->
     for _, path in every_route("/account*"):
         text = (await browser.get(path.replace("{id}", credential))).text
         assert not any(seed in text for seed in (abandoned, replaced, kept)), path
+
+
+async def test_A_42_a_seed_that_waits_is_no_factor_over_http(cluster: Cluster) -> None:
+    """Nor does another account's session confirm it; and a wrong code leaves it waiting."""
+    bob, mallory = await cluster.signed_in("bob"), await cluster.signed_in("mallory")
+    seed = _seed_on(await bob.get("/account/authenticators/add-totp"))
+    assert error_of_page(await bob.submit(code="000000")) == "code_wrong"
+    code = pyotp.TOTP(seed).now()
+    assert (await mallory.post("/account/authenticators/add-totp", {"code": code})).status_code == 400
+    other = cluster.browser()
+    page = await other.get(over_http(acr_values="mfa"))
+    await other.submit(username="bob", password=PASSWORD)
+    answer = await other.http.post(f"/login?{page.url.query.decode()}&method=totp", data={"code": code})
+    assert answer.status_code == 400
+    async with transaction(cluster.pool) as conn:
+        assert await conn.fetchval("SELECT count(*) FROM totp_credentials WHERE confirmed_at IS NOT NULL") == 1
+    for one in (bob, mallory, other):
+        await one.http.aclose()
 
 
 def _seed_on(page: httpx2.Response) -> str:

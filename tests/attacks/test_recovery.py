@@ -1,4 +1,4 @@
-"""A-65, A-66: recovery codes, raced, used, replaced and guessed at. A-67, a reset by mail, is not built yet."""
+"""A-65, A-66: recovery codes, raced, used, replaced and guessed at."""
 
 import asyncio
 

@@ -1,6 +1,7 @@
 """Codes by text message: of another flow, late, twice, guessed, asked for without end (A-41); gateways that fail."""
 
 import asyncio
+import hmac
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
@@ -8,9 +9,15 @@ from pathlib import Path
 from time import perf_counter
 
 import pytest
+from cryptography.hazmat.primitives.hashes import SHA256
+from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 
+from idp.authn.methods.sent_code import digest_of
+from idp.authn.throttle import FREE, MOST_MISSES, claim_limits
+from idp.model.attempt import Tally
+from idp.store.attempts import delete_expired, lock_tallies, record_tallies, remove_tallies
 from idp.store.database import transaction
-from tests.driver import Rig, authorization, claims_of, exchange, response_of, running
+from tests.driver import PASSWORD, Browser, Rig, authorization, claims_of, exchange, response_of, running
 from tests.notify.gateways import Service, eventually, service
 from tests.texting import NUMBER, SMS, add_person, another_code, code_in, newest_code, texts, with_password, wrong
 from tests.web.account.people import error_on
@@ -188,6 +195,126 @@ async def test_A_41_an_account_cannot_have_many_numbers_tried(rig: Rig) -> None:
         answer = await browser.post("/account/authenticators/add-phone", {"phone": f"+44771{number:02}00123"})
         assert answer.status_code == 200
     assert len(await texts(rig)) == 10
+
+
+ADD_PHONE = "/account/authenticators/add-phone"
+
+
+async def test_A_63_a_stranger_who_claims_her_number_leaves_her_a_code(rig: Rig) -> None:
+    """Claims share what one number gets in ten minutes, and do not use it up: carol can sign in."""
+    mallory = rig.browser()
+    await mallory.register("mallory")
+    pages = [plain((await mallory.post(ADD_PHONE, {"phone": NUMBER})).text) for _ in range(5)]
+    assert len(set(pages)) == 1
+    assert len(await texts(rig)) == 2
+    carol = rig.browser()
+    await with_password(carol)
+    await another_code(carol)
+    assert len(await texts(rig)) == 3, "and no more than three in all (G8)"
+    assert (await carol.submit(code=await newest_code(rig))).url.path == "/account"
+
+
+async def test_A_63_claims_that_never_come_back_do_not_shut_out_who_signs_in(rig: Rig) -> None:
+    """Two accounts claim neighbours of carol's number until nothing more goes to one; hers is not held back by that."""
+    for name in ("mallory", "malice"):
+        browser = rig.browser()
+        await browser.register(name)
+        for number in range(10):
+            await browser.post(ADD_PHONE, {"phone": f"{NUMBER[:-4]}{len(name)}{number:03}"})
+    assert len(await texts(rig)) == 15
+    assert "sms_prefix" not in str(await events(rig, "code_held_back"))
+    await with_password(rig.browser())
+    rig.clock.advance(timedelta(minutes=11))
+    carol = rig.browser()
+    await with_password(carol)
+    assert (await texts(rig))[-1][0] == NUMBER
+    assert len(await texts(rig)) == 17
+    assert (await carol.submit(code=await newest_code(rig))).url.path == "/account"
+    rig.clock.advance(timedelta(hours=1))
+    malice = rig.browser()
+    await malice.register("malice2")
+    await malice.post(ADD_PHONE, {"phone": f"{NUMBER[:-4]}9999"})
+    assert len(await texts(rig)) == 17, "claims are judged by what came back of claims"
+
+
+async def sessions_that_claim(rig: Rig, number: str, how_many: int) -> list[Browser]:
+    """Browsers of one account, each with a session of its own in which this number waits to be confirmed."""
+    browsers = [rig.browser() for _ in range(how_many)]
+    await browsers[0].register("mallory")
+    for browser in browsers[1:]:
+        await browser.get("/login")
+        assert (await browser.submit(username="mallory", password=PASSWORD)).url.path == "/account"
+    for browser in browsers:
+        await browser.post(ADD_PHONE, {"phone": number})
+    return browsers
+
+
+async def test_A_37_and_A_41_guesses_at_a_claimed_number_are_counted_over_all_sessions(rig: Rig) -> None:
+    """New sessions bring neither new codes nor new guesses (AuthQuake): ten in all, then not even the right one."""
+    number = "+447700900777"
+    browsers = await sessions_that_claim(rig, number, 4)
+    sent = await newest_code(rig)
+    causes = [error_on(await browser.post(ADD_PHONE, {"code": "000000"})) for browser in browsers for _ in range(4)]
+    assert set(causes) == {"code_wrong"}
+    counts = [len(await events(rig, name)) for name in ("number_refused", "number_held_back")]
+    assert counts == [FREE, len(causes) - FREE]
+    assert error_on(await browsers[1].post(ADD_PHONE, {"code": sent})) == "code_wrong"
+    assert not await proved(rig, "mallory")
+    # The window over it is judged again, and what proves the number forgets the misses.
+    rig.clock.advance(timedelta(minutes=15))
+    await browsers[0].post(ADD_PHONE, {"phone": number})
+    page = await browsers[0].post(ADD_PHONE, {"code": await newest_code(rig)})
+    assert error_on(page) is None
+    assert await proved(rig, "mallory")
+    async with transaction(rig.app.state.provider.pool) as conn:
+        assert await conn.fetchval("SELECT count(*) FROM attempts WHERE factor = 'claim_phone'") == 0
+
+
+async def test_G5_and_G6_an_account_that_has_guessed_a_hundred_times_proves_no_number(rig: Rig) -> None:
+    (mallory,) = await sessions_that_claim(rig, "+447700900777", 1)
+    async with transaction(rig.app.state.provider.pool) as conn:
+        sub = await conn.fetchval("SELECT sub FROM users WHERE username = 'mallory'")
+        long_ago = rig.clock() - timedelta(days=1)
+        tallies = await lock_tallies(conn, claim_limits(sub), long_ago)
+        counted = {bucket: Tally(MOST_MISSES, 1, long_ago, long_ago) for bucket in tallies}
+        await record_tallies(conn, counted)
+    assert error_on(await mallory.post(ADD_PHONE, {"code": await newest_code(rig)})) == "code_wrong"
+    assert not await proved(rig, "mallory")
+    async with transaction(rig.app.state.provider.pool) as conn:
+        await delete_expired(conn, missed_before=rig.clock())
+        assert await remove_tallies(conn, sub) > 0, "the clean-up does not forget it, and the operator can"
+    assert error_on(await mallory.post(ADD_PHONE, {"code": await newest_code(rig)})) is None
+
+
+async def test_A_38_and_A_41_parallel_guesses_at_a_claimed_number(rig: Rig) -> None:
+    """Forty at once over two processes and four sessions: ten are judged."""
+    browsers = await sessions_that_claim(rig, "+447700900777", 4)
+    guesses = (browsers[at % 4].http.post(ADD_PHONE, data={"code": f"{at:06}"}) for at in range(40))
+    assert {answer.status_code for answer in await asyncio.gather(*guesses)} == {400}
+    assert len(await events(rig, "number_refused")) == FREE
+    assert len(await events(rig, "number_held_back")) == 40 - FREE
+
+
+async def test_G6_what_stands_in_for_a_code_is_right_for_no_six_digits(rig: Rig) -> None:
+    """Asked for again and again, nothing is there to guess at but what was sent: all million of them are wrong."""
+    browsers = await sessions_that_claim(rig, "+447700900777", 3)
+    assert len(browsers) == 3
+    async with transaction(rig.app.state.provider.pool) as conn:
+        rows = await conn.fetch("SELECT flow, code_digest FROM sent_codes WHERE NOT sent")
+    assert len(rows) == 1
+    flow, digest = rows[0]["flow"], bytes(rows[0]["code_digest"])
+    master = rig.app.state.provider.tools.master_key
+    hkdf = HKDF(SHA256(), length=32, salt=None, info=b"idp digest sent_codes")
+    key = hkdf.derive(master.secret)
+    assert digest_of(master, flow, "123456") == hmac.digest(key, f"{flow} 123456".encode(), "sha256")
+    assert len(digest) == 32
+    assert all(hmac.digest(key, b"%s %06d" % (flow.encode(), code), "sha256") != digest for code in range(10**6))
+
+
+async def proved(rig: Rig, username: str) -> bool:
+    """Whether this account has a number that counts as its own."""
+    async with transaction(rig.app.state.provider.pool) as conn:
+        return bool(await conn.fetchval("SELECT phone_verified FROM users WHERE username = $1", username))
 
 
 async def test_A_41_no_get_sends(rig: Rig) -> None:

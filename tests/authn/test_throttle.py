@@ -1,7 +1,7 @@
 """The limits on guessing, by tables of values; and that parallel guesses cannot outrun them."""
 
 import asyncio
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 
@@ -23,7 +23,7 @@ from idp.authn.throttle import (
     opens_at,
 )
 from idp.model.attempt import Bucket, Source, Tally
-from idp.store.attempts import find_misses
+from idp.store.attempts import find_misses, lock_tallies
 from idp.store.database import Pool, transaction
 from tests.authn.people import NOW
 
@@ -46,6 +46,7 @@ def test_G6_the_chance_to_guess_a_code_over_the_life_of_the_counter() -> None:
         live = 2 * apps
         assert most_misses(apps) * live / 10**6 <= 2e-4
         assert most_misses(apps) >= FREE
+        assert 2 * most_misses(apps, by_mail=True) <= most_misses(apps), "the other half is for sign-ins"
 
 
 def test_G5_the_figures() -> None:
@@ -134,6 +135,24 @@ async def test_a_success_forgives_what_its_own_source_missed_and_nobody_elses(po
     await throttle.forgive(lambda: transaction(pool), await claimed(pool, DEVICE), NOW)
     async with transaction(pool) as conn:
         assert await find_misses(conn, "alice") == {"totp": 4}
+
+
+async def test_misses_saved_up_at_ones_own_account_pay_for_none_at_others(pool: Pool) -> None:
+    """Mallory's own password, missed for days and right in the end, gives the network back what was missed of late."""
+
+    async def tried(name: str, at: datetime) -> Claim:
+        limits = limits_of(Guessing.OPEN, "password", name, STRANGER, secrets=1)
+        return await throttle.claim(lambda: transaction(pool), limits, at)
+
+    for number in range(12):
+        assert (await tried("mallory", NOW + number * timedelta(hours=2))).granted
+    now = NOW + timedelta(days=1, hours=2)
+    for number in range(20):
+        assert (await tried(f"victim {number}", now)).granted
+    await throttle.forgive(lambda: transaction(pool), await tried("mallory", now), now)
+    network = Bucket("password", "", STRANGER.name)
+    async with transaction(pool) as conn:
+        assert (await lock_tallies(conn, [network], now))[network].window_misses == 20
 
 
 async def test_what_was_not_judged_does_not_count(pool: Pool) -> None:

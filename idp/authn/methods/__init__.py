@@ -44,23 +44,24 @@ def find_method(name: str) -> Method | None:
 
 
 async def authenticators(
-    conn: Connection, user: User, *, off: frozenset[str] = frozenset()
+    conn: Connection, user: User, *, off: frozenset[str] = frozenset(), by_mail: bool = False
 ) -> tuple[Authenticator, ...]:
     """Everything with which the user can sign in, in the order of METHODS; what was guessed at too often is locked.
 
-    Methods that are ``off`` are left out: they neither serve nor are asked for.
+    Methods that are ``off`` are left out: they neither serve nor are asked for. ``by_mail`` is whether they are asked
+    for behind a link by mail, where they are locked sooner.
     """
     owned = [(method, await method.authenticators(conn, user)) for method in METHODS if method.name not in off]
     misses = await find_misses(conn, user.sub)
     return tuple(
-        replace(one, locked=True) if _is_off(method, len(found), misses.get(method.name, 0)) else one
+        replace(one, locked=True) if _is_off(method, len(found), misses.get(method.name, 0), by_mail=by_mail) else one
         for method, found in owned
         for one in found
     )
 
 
-def _is_off(method: Method, secrets: int, misses: int) -> bool:
-    return method.guessing is Guessing.BEHIND_A_STEP and misses >= throttle.most_misses(secrets)
+def _is_off(method: Method, secrets: int, misses: int, *, by_mail: bool) -> bool:
+    return method.guessing is Guessing.BEHIND_A_STEP and misses >= throttle.most_misses(secrets, by_mail=by_mail)
 
 
 async def prove(name: str, attempt: Attempt) -> Proved | Refusal:
@@ -93,4 +94,6 @@ async def _limits(method: Method, guessing: Guessing, attempt: Attempt) -> dict[
     if attempt.user is not None and guessing is Guessing.BEHIND_A_STEP:
         async with attempt.transaction() as conn:
             secrets = len(await method.authenticators(conn, attempt.user))
-    return throttle.limits_of(guessing, method.name, attempt.subject, attempt.source, secrets=secrets)
+    return throttle.limits_of(
+        guessing, method.name, attempt.subject, attempt.source, secrets=secrets, by_mail=attempt.by_mail
+    )

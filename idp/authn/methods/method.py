@@ -61,8 +61,8 @@ class Attempt:
     ``subject`` is what misses are counted under: the account's ``sub``, or a stand-in for the name that was typed.
     ``user`` is who they claim to be, or None for an unknown name or none given. ``challenge`` was issued to this
     browser, is fresh, and has been taken: no other attempt will have it. ``flow`` names the interaction, to which a
-    code that was sent belongs. ``transaction`` opens one; methods keep theirs short, and hold none while a password is
-    hashed.
+    code that was sent belongs. ``by_mail`` is whether a link by mail led here in place of a password. ``transaction``
+    opens one; methods keep theirs short, and hold none while a password is hashed.
     """
 
     transaction: Transactions
@@ -74,6 +74,7 @@ class Attempt:
     tools: Tools
     now: datetime
     flow: str = ""
+    by_mail: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,11 +87,16 @@ class Proved:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """The attempt failed. ``cause`` has a wording for the user; ``detail`` is for the log alone."""
+    """The attempt failed. ``cause`` has a wording for the user; ``detail`` is for the log alone.
+
+    ``sub`` and ``credential`` are whose authenticator was shown, and which, where that is beyond doubt all the same.
+    """
 
     cause: str
     detail: str = ""
     consequence: Consequence = Consequence.NONE
+    sub: str | None = None
+    credential: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

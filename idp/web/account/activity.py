@@ -41,6 +41,8 @@ ACTS: Mapping[str, tuple[str, Text]] = {
     "sessions_ended": ("laptop", say("All other devices were signed out")),
     "authenticator_added": ("plus", say("%(kind)s added")),
     "authenticator_removed": ("info", say("%(kind)s removed")),
+    "number_refused": ("alert", say("A number was not confirmed: the code was wrong")),
+    "number_held_back": ("alert", say("A number was not confirmed: too many attempts")),
     "recovery_codes_renewed": ("codes", say("New recovery codes made")),
     "recovery_codes_removed": ("codes", say("Recovery codes removed")),
     "password_changed": ("password", say("Password changed")),

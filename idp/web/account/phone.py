@@ -9,6 +9,7 @@ from idp.authn.accounts import parse_phone
 from idp.authn.methods import sms
 from idp.authn.methods.sent_code import CAUSES, digest_of
 from idp.authn.methods.totp import six_digits
+from idp.authn.throttle import claim_limits
 from idp.model.assurance import Evidence
 from idp.model.sent_code import Tried
 from idp.oauth.errors import PageError
@@ -16,18 +17,11 @@ from idp.store.attempts import remove_tallies
 from idp.store.database import Connection, transaction
 from idp.store.sent_codes import consume_code, find_recipient
 from idp.store.users import update_proved_phone
-from idp.web.account.owner import (
-    WAYS,
-    Owner,
-    allow_return,
-    find_changer,
-    go_on_with,
-    note_added,
-    return_to,
-    with_return,
-)
+from idp.web.account.enrolling import added, allow_return, with_return
+from idp.web.account.owner import WAYS, Owner, find_changer, return_to
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
+from idp.web.limits import is_within
 from idp.web.notices import notify_user
 from idp.web.pages import AddPhonePage, Fault
 from idp.web.provider import moment, provider_of
@@ -62,25 +56,38 @@ async def submit(request: Request) -> Response:
             return owner
         if number is None:
             return await _page(request, conn, None, Fault.of("phone_invalid", "phone"), typed)
-    await send_code(request, _flow(owner), owner.user, "sms", number)
+    await send_code(request, _flow(owner), owner.user, sms.CLAIM, number)
     there = f"?return_to={quote(return_to(request))}" if "return_to" in request.query_params else ""
     return see_other(PATH + there)
 
 
 async def _confirm(request: Request, typed: str) -> Response:
-    async with transaction(provider_of(request).pool) as conn:
+    """Judge the code within a limit of its own: each session can have a new code, and five misses at it."""
+    provider = provider_of(request)
+    async with transaction(provider.pool) as conn:
         owner = await _find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
-        number = await _waiting(request, conn, owner)
+    judged = await is_within(request, claim_limits(owner.user.sub))
+    async with transaction(provider.pool) as conn:
+        found = await _find_changer(request, conn)
+        if isinstance(found, Response):
+            return found
+        number = await _waiting(request, conn, found)
         if number is None:
             return await _page(request, conn, None, Fault.of("code_expired"))
-        tried = await _try(request, conn, owner, number, typed)
+        tried = await _try(request, conn, found, number, typed) if judged else Tried.WRONG
         if tried is not Tried.RIGHT:
+            await _note_refusal(request, conn, found, tried, judged=judged)
             return await _page(request, conn, number, sent_fault(Fault.of(CAUSES[tried])))
-        await _keep(request, conn, owner, number)
+        await _keep(request, conn, found, number)
         shown = Evidence("sms", moment(request), sms.CREDENTIAL)
-        return await go_on_with(request, conn, owner, shown, return_to(request))
+        return await added(request, conn, found, shown, sms.named(number))
+
+
+async def _note_refusal(request: Request, conn: Connection, owner: Owner, tried: Tried, *, judged: bool) -> None:
+    event = "number_refused" if judged else "number_held_back"
+    await note(request, conn, event, sub=owner.user.sub, session_id=owner.session.id, cause=CAUSES[tried])
 
 
 async def _try(request: Request, conn: Connection, owner: Owner, number: str, typed: str) -> Tried:
@@ -89,16 +96,17 @@ async def _try(request: Request, conn: Connection, owner: Owner, number: str, ty
         return Tried.WRONG
     digest = digest_of(provider_of(request).tools.master_key, flow, code)
     return await consume_code(
-        conn, flow, "sms", sub=owner.user.sub, recipient=number, digest=digest, now=moment(request)
+        conn, flow, sms.CLAIM, sub=owner.user.sub, recipient=number, digest=digest, now=moment(request)
     )
 
 
 async def _keep(request: Request, conn: Connection, owner: Owner, number: str) -> None:
-    """Let codes go there from now on; the owner is told of the new number, and of the one that it replaces."""
+    """Let codes go there from now on; of a number that they replace, its owner is told by mail and there."""
     user, former = owner.user, sms.recipient(owner.user)
     await update_proved_phone(conn, user.sub, number, moment(request))
     # Bound anew by somebody who has shown enough of the owner: what was guessed at before counts no more.
-    await remove_tallies(conn, user.sub, factor="sms")
+    for factor in ("sms", sms.CLAIM):
+        await remove_tallies(conn, user.sub, factor=factor)
     if former is not None and former != number:
         await note(
             request,
@@ -111,7 +119,6 @@ async def _keep(request: Request, conn: Connection, owner: Owner, number: str) -
         )
         await notify_user(request, conn, user, "authenticator_removed", name=sms.named(former))
         await text_user(request, conn, user, "phone_replaced", number=former)
-    await note_added(request, conn, owner, "sms", sms.CREDENTIAL, sms.named(number))
 
 
 async def _find_changer(request: Request, conn: Connection) -> Owner | Response:
@@ -128,7 +135,7 @@ def _flow(owner: Owner) -> str:
 
 
 async def _waiting(request: Request, conn: Connection, owner: Owner) -> str | None:
-    return await find_recipient(conn, _flow(owner), "sms", owner.user.sub, now=moment(request))
+    return await find_recipient(conn, _flow(owner), sms.CLAIM, owner.user.sub, now=moment(request))
 
 
 async def _page(

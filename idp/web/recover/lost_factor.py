@@ -3,7 +3,8 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.authn.methods import Attempt, Factor, Refusal, authenticators, find_method, prove
+from idp.authn.methods import METHODS, Attempt, Factor, Refusal, authenticators, find_method, prove
+from idp.authn.throttle import Guessing
 from idp.base.digest import sha256
 from idp.base.text import say
 from idp.model.factor_recovery import FactorRecovery
@@ -12,7 +13,6 @@ from idp.store.attempts import remove_tallies
 from idp.store.authorizations import revoke_of_user
 from idp.store.database import Connection, transaction
 from idp.store.factor_recoveries import find_cancellable, find_ripe, finish_recovery
-from idp.store.known_devices import forget_devices
 from idp.store.mail_links import revoke_links
 from idp.store.recovery_codes import remove_codes
 from idp.store.sessions import end_sessions_of
@@ -29,6 +29,7 @@ from idp.web.recover.factor_recovery import CANCEL, FINISH, PATH, begin_recovery
 from idp.web.source import source_of
 from idp.web.text_notices import text_user
 from idp.web.trail import note, note_refusal
+from idp.web.trust import forget_browsers
 
 SIGN_IN = (say("Sign in"), "/login")
 
@@ -222,12 +223,14 @@ async def _remove_factors(request: Request, conn: Connection, user: User) -> Non
         await method.remove(conn, user.sub, one.credential_id or "")
         removed.append(one.method)
     await remove_codes(conn, user.sub)
-    # What was guessed at the lost ones counts no more against those that take their place.
-    for factor in {*removed, "recovery"}:
-        await remove_tallies(conn, user.sub, factor=factor)
+    # What was guessed at the lost ones counts no more against those that take their place, nor against codes by mail,
+    # which the mailbox has just stood for: switched off, they would keep the owner out for good.
+    for method in METHODS:
+        if method.guessing is Guessing.BEHIND_A_STEP:
+            await remove_tallies(conn, user.sub, factor=method.name)
     sessions = await end_sessions_of(conn, user.sub, now)
     await revoke_of_user(conn, user.sub, now)
-    await forget_devices(conn, user.sub)
+    await forget_browsers(request, conn, user.sub)
     await revoke_links(conn, user.sub, "reset_password")
     await note(request, conn, "factor_recovery_done", sub=user.sub, methods=removed, sessions=sessions)
     await notify_user(request, conn, user, "factor_recovery_done")

@@ -73,7 +73,7 @@ async def get_resettable(request: Request, conn: Connection, link: MailLink) -> 
     address = address_of_link(user) if user is not None else None
     if user is None or address is None or address.canonical != link.email_canonical:
         raise gone(request)
-    enrolled = await authenticators(conn, user, off=provider_of(request).tools.off)
+    enrolled = await authenticators(conn, user, off=provider_of(request).tools.off, by_mail=True)
     if has_passkey_alone(enrolled):
         raise gone(request)
     return user, enrolled

@@ -12,7 +12,6 @@ from idp.store.attempts import remove_tallies
 from idp.store.authorizations import revoke_of_user
 from idp.store.database import Connection, transaction
 from idp.store.interactions import consume_interaction
-from idp.store.known_devices import forget_devices
 from idp.store.mail_links import consume_link
 from idp.store.sessions import end_sessions_of
 from idp.store.users import lock, update_password
@@ -27,6 +26,7 @@ from idp.web.provider import moment, provider_of
 from idp.web.recover.recovery import Recovery, begin_recovery, get_recovery, get_resettable
 from idp.web.recover.second_step import NEW_PASSWORD, step_page
 from idp.web.trail import note
+from idp.web.trust import forget_browsers
 
 LINK = "/recover/password"
 
@@ -102,7 +102,7 @@ async def _reset(request: Request, conn: Connection, recovery: Recovery, passwor
     # Who had to reset may have lost more than a memory: what apps hold for offline use ends as well.
     sessions = await end_sessions_of(conn, user.sub, now)
     await revoke_of_user(conn, user.sub, now)
-    await forget_devices(conn, user.sub)
+    await forget_browsers(request, conn, user.sub)
     # Whoever has forgotten a password has guessed at it: the new one is not held back for that.
     for subject in subjects_of(user, provider_of(request).tools.master_key):
         await remove_tallies(conn, subject, factor="password")

@@ -69,6 +69,7 @@ async def _attempt(request: Request, conn: Connection, recovery: Recovery, metho
         tools=provider.tools,
         now=now,
         flow=recovery.interaction.id,
+        by_mail=True,
     )
 
 
@@ -94,11 +95,9 @@ async def _note_refusal(request: Request, conn: Connection, recovery: Recovery, 
         cause=refused.cause,
         detail=refused.detail[:200],
     )
-    if refused.consequence is Consequence.SLOWED:
+    if refused.consequence in {Consequence.SLOWED, Consequence.LOCKED}:
+        # What is locked here is so for resets alone: to sign in, the factor serves as before.
         await notify_user(request, conn, user, "recovery_refused")
-    if refused.consequence is Consequence.LOCKED:
-        await note(request, conn, "factor_locked", actor="system", sub=user.sub, method=method)
-        await notify_user(request, conn, user, "factor_locked", factor=step_of(method).title)
 
 
 async def step_page(

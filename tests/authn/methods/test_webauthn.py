@@ -19,6 +19,7 @@ from tests.authn.authenticator import EDDSA, ES256, ES384, RS256, Authenticator,
 from tests.authn.people import NOW, RELYING_PARTY, add_user, attempt, tools
 
 CHALLENGE, OTHER = b"c" * 32, b"o" * 32
+PS256 = -37
 TOOLS = tools()
 
 
@@ -121,11 +122,13 @@ async def test_a_43_registration_with_another_challenge_or_none(conn: Connection
 BAD_KEYS = {
     "A-45 an algorithm not offered": Authenticator(alg=ES384),
     "A-45 an algorithm on a curve that is not its own": Authenticator(alg=ES384),
+    "A-45 an algorithm not offered that the library knows": Authenticator(alg=RS256),
     "a short RSA key": Authenticator(alg=RS256, rsa_bits=1024),
     "1.6 an id of 1,024 bytes": Authenticator(credential_id=b"x" * 1024),
     "1.6 an empty id": Authenticator(credential_id=b""),
 }
 BAD_KEYS["A-45 an algorithm on a curve that is not its own"].alg = ES256
+BAD_KEYS["A-45 an algorithm not offered that the library knows"].alg = PS256
 
 
 @pytest.mark.parametrize("device", BAD_KEYS.values(), ids=BAD_KEYS)
@@ -249,6 +252,9 @@ async def test_1_6_backup_eligibility_never_changes(conn: Connection) -> None:
     alice = await add_user(conn)
     _, device = await enrol(conn, alice, Authenticator(backup_eligible=False, backed_up=False))
     assert cause(await present(conn, alice, device.use(CHALLENGE, backup_eligible=True))) == "webauthn_failed"
+    other = Authenticator(credential_id=b"one that can be synced", backed_up=False)
+    await enrol(conn, alice, other)
+    assert cause(await present(conn, alice, other.use(CHALLENGE, backup_eligible=False))) == "webauthn_failed"
 
 
 async def test_1_6_the_backup_state_may_change_and_is_remembered(conn: Connection) -> None:

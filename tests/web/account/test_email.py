@@ -109,6 +109,20 @@ async def test_three_links_in_ten_minutes_to_one_address_whoever_asks(rig: Rig) 
     assert len(await of_kind(rig, "verify_email")) == 4
 
 
+async def test_A_63_who_claims_her_address_without_end_does_not_keep_its_owner_from_it(rig: Rig) -> None:
+    """From one network, that is; from many the mailbox is left in peace after nine."""
+
+    async def claim(number: int, address: str) -> int:
+        browser = rig.browser(address=address)
+        await browser.get("/register")
+        await browser.submit(username=f"mallory{number}", password=PASSWORD, email=ADDRESS, phone="")
+        return len(await of_kind(rig, "verify_email"))
+
+    assert [await claim(number, "198.51.100.7") for number in range(5)] == [1, 2, 3, 3, 3]
+    assert await claim(5, "203.0.113.9") == 4
+    assert [await claim(6 + number, f"192.0.{number}.1") for number in range(8)] == [5, 6, 7, 8, 9, 9, 9, 9]
+
+
 async def test_A_49_the_owner_of_an_address_is_told_and_the_page_is_the_same(rig: Rig) -> None:
     """The account that claims it looks as if it waited for a confirmation, as with an address of nobody."""
     await sign_up(rig, "owner")

@@ -2,15 +2,42 @@
 
 import asyncio
 
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 from uvicorn.server import ServerState
 
-from idp.web.middleware import HEADERS, LARGEST_HEAD, LONGEST_QUERY
+from idp.web.middleware import CSP, HEADERS, LARGEST_HEAD, LONGEST_QUERY
 
 MOST_BYTES = LARGEST_HEAD + 2 * LONGEST_QUERY
 """Of a head that has no end yet: what the application would refuse anyway, by 414 or 431."""
 HEAD_SECONDS = 30.0
+
+
+class Answered:
+    """The application, without the errors that it has answered and logged already.
+
+    Starlette's last resort raises them again, and uvicorn would log them once more and cut the connection, on which a
+    proxy may just be sending the next request (ASVS 16.5.4). An answer that has no end is cut all the same.
+    """
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass the request on."""
+        is_whole = False
+
+        async def watched(message: Message) -> None:
+            nonlocal is_whole
+            await send(message)
+            is_whole = message["type"] == "http.response.body" and not message.get("more_body", False)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception:
+            if not is_whole:
+                raise
 
 
 class BoundedConnection(HttpToolsProtocol):
@@ -53,6 +80,11 @@ class BoundedConnection(HttpToolsProtocol):
         if self._in_head and self._head_bytes > MOST_BYTES and not self.transport.is_closing():
             self.send_400_response("The head of the request is too large.")
 
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Keep a header, and no trailer: what comes behind the body no proxy has looked at (RFC 9110 §6.5.1)."""
+        if self._in_head:
+            super().on_header(name, value)
+
     def on_headers_complete(self) -> None:
         """The head is whole."""
         self._in_head = False
@@ -68,7 +100,7 @@ class BoundedConnection(HttpToolsProtocol):
     def send_400_response(self, msg: str) -> None:
         """Refuse what is no HTTP, dressed as every answer is (ASVS 3.4)."""
         lines = ["HTTP/1.1 400 Bad Request", "Content-Type: text/plain; charset=utf-8", f"Content-Length: {len(msg)}"]
-        lines += [f"{name}: {value}" for name, value in HEADERS.items()]
+        lines += [f"{name}: {value}" for name, value in {**HEADERS, "Content-Security-Policy": CSP}.items()]
         self.transport.write("\r\n".join([*lines, "Connection: close", "", msg]).encode())
         self.transport.close()
 

@@ -20,7 +20,7 @@ from idp.store.embedded import EmbeddedPostgres
 from idp.store.migrations import migrate
 
 if TYPE_CHECKING:
-    from starlette.applications import Starlette
+    from starlette.types import ASGIApp
 
 Workers = Annotated[int, typer.Option(min=1, max=256, help="How many processes answer requests.")]
 
@@ -76,12 +76,13 @@ def server_command(settings: Settings, *, workers: int = 1, log_level: str = "in
     return [sys.executable, "-m", "uvicorn", f"{__name__}:application", *flags, *pairs]
 
 
-def application() -> "Starlette":
+def application() -> "ASGIApp":
     """Return the application, in a worker that ends with uvicorn's parent process should that be killed."""
     parent = multiprocessing.parent_process()
     if parent is not None and parent.pid is not None:
         die_with_parent(signal.SIGTERM, parent.pid)
 
     from idp.app import from_environment
+    from idp.cli.connection import Answered
 
-    return from_environment()
+    return Answered(from_environment())

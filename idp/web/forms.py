@@ -37,9 +37,9 @@ async def read_page_form(request: Request) -> dict[str, str]:
     Browsers say where a form comes from. What says nothing is no browser of today; it gets as far as the cookies that
     it brings, and these are SameSite=Lax.
     """
-    site, came_from = request.headers.get("sec-fetch-site"), request.headers.get("origin")
-    if site not in {None, "same-origin", "none"} or came_from not in {None, *_own_origins(request)}:
-        raise PageError("cross_site", status=403, detail=f"{site} {(came_from or '')[:200]}")
+    sites, origins = (request.headers.getlist(name) for name in ("sec-fetch-site", "origin"))
+    if not ({"same-origin", "none"}.issuperset(sites) and _own_origins(request).issuperset(origins)):
+        raise PageError("cross_site", status=403, detail=f"{' '.join(sites)} {' '.join(origins)}"[:200])
     try:
         return await read_form(request)
     except InvalidRequest as fault:
@@ -53,6 +53,12 @@ def _own_origins(request: Request) -> set[str]:
     return {own, f"{scheme}://{request.headers['host']}"}
 
 
-def query(request: Request) -> dict[str, str]:
-    """The parameters of the query by name; raises InvalidRequest as ``single`` does."""
-    return single(request.query_params.multi_items())
+async def read_parameters(request: Request) -> dict[str, str]:
+    """What an endpoint that takes GET and POST was asked, by the query and the form together.
+
+    Raises InvalidRequest as ``single`` does: a parameter in both is included twice (RFC 6749 §3.1, A-27).
+    """
+    pairs = request.query_params.multi_items()
+    if request.method == "POST":
+        pairs += (await read_form(request)).items()
+    return single(pairs)

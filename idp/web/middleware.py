@@ -15,6 +15,7 @@ from structlog.contextvars import bound_contextvars
 
 from idp.base.entropy import Entropy, identifier
 from idp.base.uri import is_loopback
+from idp.oauth.parameters import has_control
 
 Network = IPv4Network | IPv6Network
 Address = IPv4Address | IPv6Address
@@ -198,7 +199,7 @@ def is_loopback_host(host: str) -> bool:
 
 
 class Bounds:
-    """Refuses what no honest request has: a huge query or head, and a body that does not come to its end.
+    """Refuses what no honest request has: a huge query or head, a control character in the path, an endless body.
 
     The size of the body is Starlette's ``max_body_size``; parameters are bounded in ``oauth/parameters.single``.
     """
@@ -213,6 +214,8 @@ class Bounds:
             await self._app(scope, receive, send)
         elif len(scope["query_string"]) > LONGEST_QUERY or len(scope["path"]) > LONGEST_QUERY:
             await PlainTextResponse("The address is too long.", 414)(scope, receive, send)
+        elif has_control(scope["path"]):
+            await PlainTextResponse("The address has a control character.", 400)(scope, receive, send)
         elif sum(len(name) + len(value) for name, value in scope["headers"]) > LARGEST_HEAD:
             await PlainTextResponse("The headers are too large.", 431)(scope, receive, send)
         else:

@@ -140,7 +140,8 @@ async def test_A_47_an_address_is_believed_of_a_trusted_proxy_alone(database: st
         return PlainTextResponse(request.client.host if request.client else "nobody")
 
     async with running(database, tmp_path, IDP_TRUSTED_PROXIES="10.0.0.1, 10.1.0.0/16") as rig:
-        rig.app.routes.append(Route("/whoami", whoami))
+        for app in rig.apps:
+            app.routes.append(Route("/whoami", whoami))
         for peer, forwarded, client in (
             ("192.0.2.1", "203.0.113.5", "192.0.2.1"),
             ("10.0.0.2", "203.0.113.5", "10.0.0.2"),
@@ -218,6 +219,14 @@ async def test_A_51_no_page_takes_a_form_from_another_site(rig: Rig, headers: di
     assert own.status_code == 303
 
 
+async def test_4_1_2_no_endpoint_leads_from_http_to_https(rig: Rig) -> None:
+    """A client that forgot the s would go on sending its secret in the clear, and never hear of it."""
+    async with rig.browser().http as http:
+        for path in API:
+            answer = await http.post(f"http://idp.test{path}", data={"token": "x"}, auth=("web", rig.secret))
+            assert (answer.is_redirect, "location" in answer.headers) == (False, False), path
+
+
 async def test_A_51_nobody_is_signed_in_to_an_account_not_theirs(rig: Rig) -> None:
     """A-51: mallory's name and password are of no use without the interaction of the victim's own browser."""
     mallory, victim = rig.browser(), rig.browser()
@@ -274,7 +283,8 @@ async def test_A_53_every_answer_has_the_headers_errors_included(rig: Rig) -> No
     async def broken(_request: Request) -> Response:
         raise RuntimeError("the detail of the fault")
 
-    rig.app.routes.append(Route("/broken", broken))
+    for app in rig.apps:
+        app.routes.append(Route("/broken", broken))
     browser, recorder = recording(rig)
     await whole_journey(rig, browser)
     http = rig.browser(raises=False).http

@@ -10,13 +10,14 @@ import uvicorn
 from starlette.responses import PlainTextResponse
 from starlette.types import Receive, Scope, Send
 
-from idp.cli.connection import MOST_BYTES, BoundedConnection
+from idp.cli.connection import MOST_BYTES, Answered, BoundedConnection
 from idp.cli.serve import server_command
 from idp.settings import load_settings
-from idp.web.middleware import HEADERS
+from idp.web.middleware import CSP, HEADERS
 from tests.cli.test_serve import free_port
 
 REACHED: list[str] = []
+HEADERS_MET: list[bytes] = []
 
 
 class Impatient(BoundedConnection):
@@ -26,16 +27,30 @@ class Impatient(BoundedConnection):
 
 
 async def reached(scope: Scope, receive: Receive, send: Send) -> None:
+    if scope["path"] == "/fails half-way":
+        await send({"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]})
+        await send({"type": "http.response.body", "body": b"half", "more_body": True})
+        raise RuntimeError
     REACHED.append(scope["path"])
+    HEADERS_MET.extend(name for name, _ in scope["headers"])
     await PlainTextResponse("reached")(scope, receive, send)
+    if scope["path"] == "/fails afterwards":
+        raise RuntimeError
 
 
 @pytest.fixture(params=[BoundedConnection])
 async def port(request: pytest.FixtureRequest) -> AsyncIterator[int]:
     REACHED.clear()
+    HEADERS_MET.clear()
     chosen = free_port()
     config = uvicorn.Config(
-        reached, port=chosen, http=request.param, loop="asyncio", ws="none", lifespan="off", log_level="critical"
+        Answered(reached),
+        port=chosen,
+        http=request.param,
+        loop="asyncio",
+        ws="none",
+        lifespan="off",
+        log_level="critical",
     )
     server = uvicorn.Server(config)
     running = asyncio.create_task(server.serve())
@@ -68,6 +83,15 @@ async def test_a_request_is_served_and_the_next_one_too(port: int) -> None:
     assert REACHED == ["/1", "/2"]
 
 
+async def test_16_5_4_an_error_that_was_answered_cuts_no_connection(port: int) -> None:
+    """The next request on it is served; one that was answered by half is cut, as the client could not tell."""
+    last = b"GET /2 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
+    answer = await said(port, b"GET /fails%20afterwards HTTP/1.1\r\nHost: a\r\n\r\n", last)
+    assert answer.count(b"HTTP/1.1 200 OK") == 2
+    answer = await said(port, b"GET /fails%20half-way HTTP/1.1\r\nHost: a\r\n\r\n", last)
+    assert answer.endswith(b"half")
+
+
 @pytest.mark.parametrize(
     "head",
     [
@@ -88,8 +112,20 @@ async def test_what_two_servers_could_read_differently_is_refused(port: int, hea
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.count(b"HTTP/1.1 ") == 1
     assert "/smuggled" not in REACHED
-    for name, value in HEADERS.items():
+    for name, value in {**HEADERS, "Content-Security-Policy": CSP}.items():
         assert f"\r\n{name}: {value}\r\n".encode() in answer
+
+
+@pytest.mark.parametrize("parted", [False, True])
+async def test_4_1_3_and_4_2_3_a_trailer_is_no_header(port: int, parted: bool) -> None:
+    """What comes behind the body was not looked at by a proxy: no address, no host, no credentials (A-47)."""
+    head = b"POST /1 HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+    trailers = b"X-Forwarded-For: 203.0.113.66\r\nHost: evil.test\r\nAuthorization: Bearer x\r\n\r\n"
+    last = b"GET /2 HTTP/1.1\r\nHost: a\r\nX-Last: 1\r\nConnection: close\r\n\r\n"
+    parts = (head, b"0\r\n" + trailers, last) if parted else (head + b"0\r\n" + trailers + last,)
+    assert (await said(port, *parts)).count(b"HTTP/1.1 200 OK") == 2
+    assert REACHED == ["/1", "/2"]
+    assert HEADERS_MET == [b"host", b"transfer-encoding", b"host", b"x-last", b"connection"]
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 
 from structlog.contextvars import merge_contextvars
-from structlog.dev import ConsoleRenderer
+from structlog.dev import ConsoleRenderer, plain_traceback
 from structlog.processors import JSONRenderer, TimeStamper, format_exc_info
 from structlog.stdlib import ProcessorFormatter, add_log_level, add_logger_name
 from structlog.typing import Processor
@@ -28,7 +28,10 @@ def formatter() -> logging.Formatter:
     wanted = os.environ.get("IDP_LOG_FORMAT") or ("text" if is_terminal else "json")
     # JSON is kept to ASCII: whatever somebody sent ends no line and moves no cursor (ASVS 16.4.1).
     rendered: tuple[Processor, ...] = (
-        (ConsoleRenderer(colors=is_terminal),) if wanted == "text" else (format_exc_info, JSONRenderer())
+        # A prettier traceback would show the variables of each frame: passwords, codes, tokens.
+        (ConsoleRenderer(colors=is_terminal, exception_formatter=plain_traceback),)
+        if wanted == "text"
+        else (format_exc_info, JSONRenderer())
     )
     return ProcessorFormatter(
         processors=[ProcessorFormatter.remove_processors_meta, *rendered], foreign_pre_chain=_COMMON

@@ -12,9 +12,23 @@ if TYPE_CHECKING:
     from idp.oauth.request import RedirectTarget
 
 
+LONGEST_CLIENT_ID = 26
+"""Of those that we give (`base.entropy.identifier`)."""
+
+
 def _line(text: str) -> str:
     """One line of ASCII, whatever was sent: nobody writes lines of their own into a log (ASVS 16.4.1)."""
     return text.encode("unicode_escape").decode()
+
+
+def claimed_id(client_id: str) -> str:
+    """What a client calls itself, as a log may have it: what is longer than our ids may be a secret (A-75)."""
+    return _line(client_id if len(client_id) <= LONGEST_CLIENT_ID else f"{client_id[:6]}...")
+
+
+def bare_uri(uri: str) -> str:
+    """An address that was sent, as a log may have it: without its parameters, and only if it is one at all (A-75)."""
+    return uri.partition("?")[0].partition("#")[0][:200] if ":" in uri else f"no address, {len(uri)} characters"
 
 
 class OAuthError(Exception):

@@ -91,8 +91,12 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
     except asyncpg.InterfaceError as error:
         # The driver's word for "the connection is gone", and for a wrong use of it: only the first is the database's.
         if not _is_lost(acquired):
+            _forget_values(error)
             raise
         raise Unavailable(_describe(error)) from error
+    except asyncpg.PostgresError as error:
+        _forget_values(error)
+        raise
     finally:
         await _release(pool, acquired)
 
@@ -198,6 +202,14 @@ async def _release(pool: Pool, acquired: "PoolConnectionProxy[asyncpg.Record]") 
     # A connection that cannot be given back has been thrown away by the pool, and must not hide what went wrong before.
     with contextlib.suppress(*_LOST):
         await pool.release(acquired, timeout=ACQUIRE_TIMEOUT)
+
+
+def _forget_values(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> None:
+    """Leave no value in the error, as a traceback would show it (A-75): DETAIL quotes a whole row."""
+    error.detail = None
+    # The driver's own complaint about an argument is a ValueError; both messages quote the value itself.
+    if isinstance(error, asyncpg.DataError | ValueError):
+        error.args = ("a value is not one that the database takes",)
 
 
 def _describe(error: BaseException) -> str:

@@ -130,18 +130,22 @@ async def list_known(conn: Connection, secret: str, *, now: datetime) -> tuple[U
     return tuple(user for user in users if user is not None and user.disabled_at is None)
 
 
-async def forget_account(conn: Connection, secret: str, sub: str) -> None:
-    """Know the browser with this secret for that account no more."""
-    await conn.execute("DELETE FROM known_devices WHERE secret_hash = $1 AND sub = $2", sha256(secret), sub)
+async def forget_account(conn: Connection, secret: str, sub: str) -> str | None:
+    """Know the browser with this secret for that account no more; answers the id of its trust, if it was trusted."""
+    trust_id: str | None = await conn.fetchval(
+        "DELETE FROM known_devices WHERE secret_hash = $1 AND sub = $2 RETURNING trust_id", sha256(secret), sub
+    )
+    return trust_id
 
 
-async def forget_devices(conn: Connection, sub: str, *, but: str | None = None) -> None:
-    """Know no browser for the account any more, except the one with that secret."""
-    await conn.execute(
-        "DELETE FROM known_devices WHERE sub = $1 AND secret_hash IS DISTINCT FROM $2",
+async def forget_devices(conn: Connection, sub: str, *, but: str | None = None) -> int:
+    """Know no browser for the account any more, except the one with that secret; answers how many were trusted."""
+    rows = await conn.fetch(
+        "DELETE FROM known_devices WHERE sub = $1 AND secret_hash IS DISTINCT FROM $2 RETURNING trust_id",
         sub,
         None if but is None else sha256(but),
     )
+    return sum(row["trust_id"] is not None for row in rows)
 
 
 async def delete_expired(conn: Connection, *, now: datetime) -> None:

@@ -103,7 +103,9 @@ async def forget(request: Request) -> Response:
     async with transaction(provider.pool) as conn:
         visit = await resume(request, conn)
         if device is not None and form.get("account", "") != _signed_in(visit):
-            await forget_account(conn, device, form.get("account", ""))
+            sub = form.get("account", "")
+            if trust_id := await forget_account(conn, device, sub):
+                await note(request, conn, "device_trust_ended", actor="anonymous", sub=sub, device=trust_id, count=1)
     return see_other(f"/login/choose?interaction={visit.interaction.id}")
 
 

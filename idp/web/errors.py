@@ -143,9 +143,8 @@ async def authorization_error(request: Request, error: Exception) -> Response:
 async def page_error(request: Request, error: Exception) -> Response:
     """A page with a fixed wording per cause, never a redirect."""
     assert isinstance(error, PageError)
-    await note_refusal(
-        request, "request_refused", error=error.cause, detail=f"{error.client_id} {error.detail}".strip()
-    )
+    client_id = error.client_id or None
+    await note_refusal(request, "request_refused", client_id=client_id, error=error.cause, detail=error.detail)
     return error_page(request, error.cause, status=error.status, detail=error.detail, client_id=error.client_id)
 
 

@@ -7,6 +7,7 @@ from starlette.responses import Response
 
 from idp.base.text import say
 from idp.model.interaction import Interaction
+from idp.oauth.request import known
 from idp.store.database import Connection, transaction
 from idp.store.users import find_user
 from idp.web.answers import page, see_other
@@ -15,7 +16,7 @@ from idp.web.forms import read_page_form
 from idp.web.pages import DonePage
 from idp.web.provider import provider_of
 from idp.web.reader import heed_account, heed_request
-from idp.web.steps.password import EXPIRED
+from idp.web.steps.password import EXPIRED, TYPED, sealed_name
 
 
 async def restart(request: Request, error: Exception) -> Response:
@@ -32,8 +33,7 @@ async def restart(request: Request, error: Exception) -> Response:
             return done
         parameters = None if stale.parameters is None else dict(stale.parameters)
         if parameters is not None and form.get("username"):
-            # What was typed is kept; with a hint of the app's own this is the later word.
-            parameters["login_hint"] = form["username"][:128]
+            parameters[TYPED] = sealed_name(request, form["username"])
         interaction, browser = await begin(
             request, conn, parameters=parameters, return_to=stale.return_to, fresh=stale.fresh
         )
@@ -51,7 +51,7 @@ async def _signed_in(request: Request, conn: Connection, stale: Interaction) -> 
     text = say(
         "You are signed in as %(username)s. This page belongs to a sign-in that is done.", username=user.username
     )
-    onward = stale.return_to if stale.parameters is None else f"/oauth/authorize?{urlencode(dict(stale.parameters))}"
+    onward = stale.return_to if stale.parameters is None else f"/oauth/authorize?{urlencode(known(stale.parameters))}"
     return page(
         request,
         DonePage(

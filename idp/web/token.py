@@ -9,7 +9,7 @@ from idp.base.entropy import identifier
 from idp.model.authorization import Authorization
 from idp.model.client import Client
 from idp.oauth import client_auth
-from idp.oauth.errors import InvalidGrant, InvalidRequest, OAuthError
+from idp.oauth.errors import InvalidGrant, InvalidRequest, OAuthError, claimed_id
 from idp.oauth.grants import TokenRequest, redeem
 from idp.oauth.issue import (
     ACCESS_TOKEN_ALG,
@@ -36,8 +36,7 @@ async def authenticated(request: Request, conn: Connection, form: dict[str, str]
     surroundings = client_auth.Surroundings(conn, provider.issuer, provider.token_endpoint, moment(request))
     header = authorization_of(request)
     # Who it says it is belongs in the audit trail, above all where that turns out not to be so.
-    claimed = client_auth.present(header, form)[1].client_id
-    request.state.client_id = claimed[:64].encode("unicode_escape").decode()
+    request.state.client_id = claimed_id(client_auth.present(header, form)[1].client_id)
     return await client_auth.authenticate(header, form, surroundings)
 
 

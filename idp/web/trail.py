@@ -22,7 +22,12 @@ async def note(
     session_id: str | None = None,
     **details: object,
 ) -> None:
-    """Append an event to the audit trail in this transaction, so that neither act nor row is kept alone."""
+    """Append an event to the audit trail in this transaction, so that neither act nor row is kept alone.
+
+    Where nothing else is said, it happened in the session of this browser and through the client that it is here for.
+    """
+    if session_id is None:
+        session_id = _session_here(request, sub)
     await record_event(
         conn,
         Event(
@@ -30,13 +35,19 @@ async def note(
             actor,
             moment(request),
             sub=sub,
-            client_id=client_id,
+            client_id=client_id or getattr(request.state, "client_id", None),
             session_id=session_id,
             address=address_of(request),
             request_id=request_id_of(request),
             details={name: _clean(value) for name, value in details.items()},
         ),
     )
+
+
+def _session_here(request: Request, sub: str | None) -> str | None:
+    """The browser's own session; what concerns another account than the one signed in did not happen in it."""
+    session = getattr(request.state, "session", None)
+    return session.id if session is not None and sub in {None, session.sub} else None
 
 
 def _clean(value: object) -> object:

@@ -8,7 +8,7 @@ from idp.base.text import Day
 from idp.model.session import Session
 from idp.model.user import User
 from idp.store.database import Connection
-from idp.store.known_devices import end_trust, trust_device
+from idp.store.known_devices import end_trust, forget_devices, trust_device
 from idp.web.notices import notify_user
 from idp.web.provider import moment, provider_of
 from idp.web.source import user_agent_of
@@ -45,3 +45,11 @@ async def distrust(
     """Trust that browser of the account no more, or none; nothing is kept where none was trusted."""
     if count := await end_trust(conn, sub, trust_id):
         await note(request, conn, "device_trust_ended", sub=sub, session_id=session_id, device=trust_id, count=count)
+
+
+async def forget_browsers(
+    request: Request, conn: Connection, sub: str, session_id: str | None = None, *, but: str | None = None
+) -> None:
+    """Know no browser of the account any more, and trust none, except the one with that secret."""
+    if count := await forget_devices(conn, sub, but=but):
+        await note(request, conn, "device_trust_ended", sub=sub, session_id=session_id, count=count)

@@ -10,7 +10,7 @@ from idp.store.database import transaction
 from tests.attacks.passkeys import add_passkey, authenticator, ceremony_on, decoded, use_passkey
 from tests.attacks.test_login_flow import enrolled, silent
 from tests.authn.authenticator import ES384, Authenticator
-from tests.cluster import Cluster
+from tests.cluster import Cluster, sub_of
 from tests.cluster import authorization as begun_at_app
 from tests.driver import PASSWORD, Browser, Rig, authorization, claims_of, exchange, response_of, running
 
@@ -204,7 +204,7 @@ async def test_A_45_an_id_is_registered_once(rig: Rig) -> None:
 
 
 async def test_A_45_a_counter_does_not_go_back(rig: Rig) -> None:
-    """By the policy written in idp/authn/methods/webauthn.py: refused, and seen in the audit trail."""
+    """By the policy written in idp/authn/methods/webauthn/authentication.py: refused, and seen in the audit trail."""
     _, device = await owner(rig, counter=1)
     assert (await use_passkey(await asked(rig), device, counter=10)).url.path == "/consent"
     for later in (9, 10, 0):
@@ -238,6 +238,199 @@ async def test_A_45_enrolling_answers_a_challenge_of_that_session(rig: Rig) -> N
     second = another.make(own.challenge, user_handle=handle)
     assert (await browser.post(own.action, {"credential": second})).status_code == 400
     assert await passkeys(rig) == 1
+
+
+# The same over two processes: each request meets the one that has not seen the former.
+
+
+async def enrolled_at(cluster: Cluster, username: str = "bob", **attributes: Any) -> tuple[Browser, Authenticator]:
+    """A browser of this person's with a passkey of its own."""
+    device = authenticator(cluster.issuer, credential_id=f"the credential of {username}".encode(), **attributes)
+    browser = await cluster.signed_in(username, consent=("web",))
+    assert (await add_passkey(browser, device)).url.path == "/account/authenticators"
+    return browser, device
+
+
+async def state_of(cluster: Cluster) -> list[tuple[Any, ...]]:
+    """What is remembered of all credentials."""
+    async with transaction(cluster.pool) as conn:
+        rows = await conn.fetch(
+            "SELECT sub, sign_count, backed_up, uv_initialized, last_used_at FROM webauthn_credentials ORDER BY id"
+        )
+    return [tuple(row) for row in rows]
+
+
+async def refusals(cluster: Cluster, after: int, event: str = "sign_in_failed") -> list[dict[str, Any]]:
+    """What the trail has of refusals behind that place."""
+    return [dict(row.details) for row in await cluster.events(after) if row.event == event]
+
+
+def elsewhere(cluster: Cluster) -> tuple[str, ...]:
+    """Origins that are not ours, however near they come."""
+    return (
+        EVIL,
+        f"{cluster.issuer}.evil.test",
+        f"{cluster.issuer}@evil.test",
+        f"{cluster.issuer}0",
+        f"{cluster.issuer}/",
+        cluster.issuer.upper(),
+        cluster.issuer.replace("http", "https"),
+        cluster.issuer.replace("localhost", "127.0.0.1"),
+        cluster.issuer.rpartition(":")[0],
+        "null",
+        "",
+    )
+
+
+FAULTS: tuple[dict[str, Any], ...] = (
+    {"rp_id": "evil.test"},
+    {"rp_id": "LOCALHOST"},
+    {"type": ""},
+    {"user_present": False},
+    {"client_data": {"crossOrigin": True}},
+    {"client_data": {"crossOrigin": 1}},
+    {"client_data": {"crossOrigin": None}},
+    {"client_data": {"topOrigin": EVIL}},
+    {"client_data": {"challenge": ""}},
+    {"client_data": {"challenge": "aW52ZW50ZWQgaW52ZW50ZWQgaW52ZW50ZWQgaW52ZW4"}},
+    {"backup_eligible": False},
+    {"raw_id": b""},
+    {"raw_id": b"x" * 1024},
+)
+"""Wrong with an assertion and with a registration alike (1.6)."""
+
+
+async def test_A_44_and_1_6_an_assertion_for_another_purpose_over_two_processes(cluster: Cluster) -> None:
+    """Alone it signs nobody in; after a password it is no second step; nothing is remembered; each leaves its row."""
+    bob, device = await enrolled_at(cluster, counter=5)
+    before, last = await state_of(cluster), await cluster.last_event()
+    always = (*({"origin": one} for one in elsewhere(cluster)), *FAULTS, {"type": "webauthn.create"})
+    always = (*always, {"signature": b""}, {"signature": bytes(70)}, {"user_handle": b"sub-of-mallory"})
+    alone = (
+        {"user_verified": False},
+        {"user_handle": None},
+        {"user_handle": b""},
+        {"backup_eligible": False, "backed_up": False},
+    )
+    stranger, known = cluster.browser(), cluster.browser()
+    await stranger.get(begun_at_app())
+    await known.get(begun_at_app())
+    await known.submit(username="bob", password=PASSWORD)
+    for browser, faults in ((stranger, (*always, *alone)), (known, always)):
+        for switches in faults:
+            page = await use_passkey(browser, device, counter=9, **switches)
+            assert (page.status_code, "idp_session" in browser.http.cookies) == (400, False), switches
+            assert 'id="error"' in page.text
+    assert await state_of(cluster) == before
+    kept = await refusals(cluster, last)
+    assert len(kept) == 2 * len(always) + len(alone)
+    assert all(one["cause"] and one["detail"] for one in kept if one["cause"] != "webauthn_uv")
+    assert (await use_passkey(stranger, device, counter=9)).status_code == 303
+    assert (await use_passkey(known, device, counter=10, user_verified=False)).status_code == 303
+    for browser in (bob, stranger, known):
+        await browser.http.aclose()
+
+
+async def test_A_43_late_and_invented_over_two_processes(cluster: Cluster) -> None:
+    """After eleven minutes, without a challenge at all, and for one that another kind of ceremony was given."""
+    bob, device = await enrolled_at(cluster)
+    browser, ages = cluster.browser(), "UPDATE interactions SET challenge_at = challenge_at - interval '{} minutes'"
+    page = await browser.get(begun_at_app())
+    for minutes, status in ((11, 400), (9, 303)):
+        ceremony = ceremony_on(browser.page or page)
+        async with transaction(cluster.pool) as conn:
+            await conn.execute(ages.format(minutes))
+        answer = await browser.post(ceremony.action, {"credential": device.use(ceremony.challenge)})
+        assert answer.status_code == status, minutes
+    enrolling = ceremony_on(await bob.get("/account/authenticators/add-passkey"))
+    other = cluster.browser()
+    ceremony = ceremony_on(await other.get(begun_at_app()))
+    for form in (
+        {"credential": device.use(enrolling.challenge)},
+        {"credential": device.use(ceremony.challenge)},
+        {"credential": device.use(b""), "challenge": ""},
+    ):
+        # The first attempt has used the challenge of the page up; these pages do not show the next one.
+        assert (await other.http.post(ceremony.action, data=form)).status_code == 400
+    assert "idp_session" not in other.http.cookies
+    late = ceremony_on(await bob.get("/account/authenticators/add-passkey"))
+    async with transaction(cluster.pool) as conn:
+        await conn.execute("UPDATE sessions SET challenge_at = challenge_at - interval '11 minutes'")
+    another = authenticator(cluster.issuer, credential_id=b"another credential than the first")
+    made = another.make(late.challenge, user_handle=sub_of("bob").encode())
+    refused = await bob.post(late.action, {"credential": made})
+    assert (refused.status_code, 'data-error="webauthn_timeout"' in refused.text) == (400, True)
+    assert len(await state_of(cluster)) == 1
+    for one in (bob, browser, other):
+        await one.http.aclose()
+
+
+async def test_A_45_and_1_6_a_registration_for_another_purpose_over_two_processes(cluster: Cluster) -> None:
+    """Nothing of it is kept but its row in the trail, with whose session it was (A-44)."""
+    bob, last = await cluster.signed_in("bob"), await cluster.last_event()
+    device = authenticator(cluster.issuer)
+    faults = (
+        *({"origin": one} for one in elsewhere(cluster)),
+        *FAULTS,
+        {"type": "webauthn.get"},
+        {"fmt": "packed", "signature": b"\x30\x06" + bytes(6)},
+        {"fmt": "fido-u2f"},
+        {"fmt": "unheard of"},
+        {"statement": {"alg": -7}},
+        {"public_key": b"\xa0"},
+    )
+    for switches in faults:
+        page = await add_passkey(bob, device, **switches)
+        assert (page.status_code, 'data-error="webauthn_failed"' in page.text) == (400, True), switches
+    # PS256 is one that the library knows, and would take if it were told to.
+    ps256 = authenticator(cluster.issuer, alg=-257)
+    ps256.alg = -37
+    weak = authenticator(cluster.issuer, alg=-257, rsa_bits=1024)
+    for odd in (authenticator(cluster.issuer, alg=ES384), weak, ps256):
+        assert (await add_passkey(bob, odd)).status_code == 400
+    for long in (b"x" * 1024, b""):
+        assert (await add_passkey(bob, authenticator(cluster.issuer, credential_id=long))).status_code == 400
+    assert await state_of(cluster) == []
+    events = [row for row in await cluster.events(last) if row.event == "authenticator_refused"]
+    assert len(events) == len(faults) + 5
+    assert {(row.sub, row.session_id is not None, row.details["method"]) for row in events} == {
+        (sub_of("bob"), True, "webauthn")
+    }
+    assert (await add_passkey(bob, device)).url.path == "/account/authenticators"
+    await bob.http.aclose()
+
+
+async def test_A_45_whose_it_is_over_two_processes(cluster: Cluster) -> None:
+    """Mallory's credential in bob's flow, bob's id with mallory's key, and a counter that goes back: whose is told."""
+    bob, bobs = await enrolled_at(cluster, counter=1)
+    mallory, mallorys = await enrolled_at(cluster, "mallory")
+    copied = authenticator(cluster.issuer, credential_id=bobs.credential_id)
+    assert (await add_passkey(mallory, copied)).status_code == 400
+    last, flow = await cluster.last_event(), cluster.browser()
+    await flow.get(begun_at_app())
+    await flow.submit(username="bob", password=PASSWORD)
+    for device, switches in (
+        (mallorys, {}),
+        (mallorys, {"user_handle": bobs.user_handle}),
+        (mallorys, {"raw_id": bobs.credential_id}),
+        (copied, {"user_handle": bobs.user_handle}),
+    ):
+        assert (await use_passkey(flow, device, **switches)).status_code == 400
+    assert (await use_passkey(flow, bobs, counter=10)).status_code == 303
+    for counter in (9, 10, 0):
+        stranger = cluster.browser()
+        await stranger.get(begun_at_app())
+        assert (await use_passkey(stranger, bobs, counter=counter)).status_code == 400
+        assert "idp_session" not in stranger.http.cookies
+        await stranger.http.aclose()
+    events = [row for row in await cluster.events(last) if row.event == "sign_in_failed"]
+    assert [row.sub for row in events] == [sub_of("bob")] * 7
+    cloned = [row for row in events if row.details["detail"] == "the counter did not grow"]
+    async with transaction(cluster.pool) as conn:
+        credential = await conn.fetchval("SELECT id FROM webauthn_credentials WHERE sub = $1", sub_of("bob"))
+    assert [row.details["credential"] for row in cloned] == [credential] * 3
+    for one in (bob, mallory, flow):
+        await one.http.aclose()
 
 
 async def passkeys(rig: Rig) -> int:

@@ -21,6 +21,8 @@ def events_of(path: str) -> Iterator[str]:
     for function in (node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)):
         takes_it = any(argument.arg == "event" for argument in function.args.args)
         for call in (node for node in ast.walk(function) if isinstance(node, ast.Call)):
+            if ast.unparse(call.func) == "asyncio.Event":
+                continue
             if _name(call.func) in WRITERS or _name(call.func).startswith("_note"):
                 yield from _names(call, function, path, passed_on=takes_it)
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from idp.model.client import Client
 from idp.oauth.client_auth import client_secret, none, private_key_jwt
 from idp.oauth.client_auth.method import ClientAuthMethod, Presented, Surroundings
-from idp.oauth.errors import InvalidClient, InvalidRequest
+from idp.oauth.errors import InvalidClient, InvalidRequest, claimed_id
 from idp.store.clients import find_client
 
 __all__ = ["METHODS", "ClientAuthMethod", "Presented", "Surroundings", "authenticate", "present"]
@@ -43,7 +43,7 @@ async def authenticate(authorization: str | None, form: Mapping[str, str], surro
     method, presented = present(authorization, form)
     client = await find_client(surroundings.conn, presented.client_id)
     if client is None or client.disabled_at is not None:
-        raise InvalidClient("The client is not known here.", detail=presented.client_id[:64])
+        raise InvalidClient("The client is not known here.", detail=claimed_id(presented.client_id))
     if client.token_endpoint_auth_method != method.name:
         raise InvalidClient("This is not the authentication method that the client is registered for.")
     if not await method.check(client, presented, surroundings):

@@ -8,7 +8,7 @@ from idp.model.session import Session
 from idp.model.trusted_device import TrustedDevice
 from idp.oauth.errors import PageError
 from idp.store.database import Connection, transaction
-from idp.store.known_devices import forget_devices, list_trusted
+from idp.store.known_devices import list_trusted
 from idp.store.sessions import end_session, end_sessions_of, list_live
 from idp.web import cookies
 from idp.web.account.owner import Owner, find_owner, to_login
@@ -19,7 +19,7 @@ from idp.web.pages import Device, SessionsPage
 from idp.web.provider import moment, provider_of
 from idp.web.steps import step_of
 from idp.web.trail import note
-from idp.web.trust import distrust
+from idp.web.trust import distrust, forget_browsers
 
 DEVICES = "/account/sessions"
 
@@ -83,7 +83,7 @@ async def sign_out_elsewhere(request: Request, conn: Connection, owner: Owner) -
     """End the owner's other sessions with their tokens, and know none of the other browsers any more."""
     sub, here = owner.user.sub, owner.session.id
     count = await end_sessions_of(conn, sub, moment(request), but=here)
-    await forget_devices(conn, sub, but=cookies.read(request, provider_of(request), "device"))
+    await forget_browsers(request, conn, sub, here, but=cookies.read(request, provider_of(request), "device"))
     await note(request, conn, "sessions_ended", sub=sub, session_id=here, count=count)
 
 

@@ -54,7 +54,7 @@ async def test_one_sees_what_happened_when_where_and_with_what(rig: Rig) -> None
     await again.submit(decision="allow")
     shown = acts_on((await browser.get("/account/activity")).text)
     assert shown == [
-        ("App allowed", "2 January 2026, 03:07 UTC · Example Bank · 192.0.2.7"),
+        ("App allowed", "2 January 2026, 03:07 UTC · Example Bank · Firefox on Linux · 192.0.2.7"),
         ("Signed in to Example Bank", "2 January 2026, 03:07 UTC · Firefox on Linux · 192.0.2.7"),
         ("Authenticator app added", "2 January 2026, 03:06 UTC · Firefox on Linux · 192.0.2.7"),
         ("A sign-in failed", "2 January 2026, 03:05 UTC · Password · 198.51.100.9"),

@@ -98,7 +98,9 @@ def is_public(address: Address) -> bool:
 def _checked(url: str) -> SplitResult:
     try:
         parts = urlsplit(url)
-        is_usable = parts.scheme in _PORTS and parts.hostname and parts.username is None and parts.port != 0
+        # A name in other letters would be looked up by its ASCII form, and asked for by something else.
+        is_plain = url.isascii() and parts.scheme in _PORTS and parts.port != 0
+        is_usable = is_plain and bool(parts.hostname) and parts.username is None
     except ValueError:
         is_usable = False
     if not is_usable:

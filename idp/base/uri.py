@@ -27,7 +27,8 @@ def _without_loopback_port(uri: str) -> tuple[str, str] | None:
             return stem, slash + path
         # A port is 1 to 65535 in plain digits: 0 means "any" to an operating system and names no listener.
         digits = authority[1:]
-        well_formed = authority[0] == ":" and digits.isascii() and digits.isdigit() and len(digits) <= 5
+        plain = digits.isascii() and digits.isdigit() and len(digits) <= 5 and not digits.startswith("0")
+        well_formed = authority[0] == ":" and plain
         if well_formed and 1 <= int(digits) <= 65535:
             return stem, slash + path
     return None

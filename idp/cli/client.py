@@ -11,23 +11,7 @@ from idp.base.clock import system_clock
 from idp.base.digest import sha256
 from idp.base.entropy import identifier, system_entropy, token
 from idp.base.outside import Outside
-from idp.cli.client_options import (
-    Algorithm,
-    AuthMethod,
-    Grants,
-    Jwks,
-    LogoUri,
-    MinAcr,
-    Name,
-    PolicyUri,
-    PostLogoutRedirectUris,
-    Public,
-    RedirectUris,
-    Scope,
-    TosUri,
-    auth_method_of,
-    metadata,
-)
+from idp.cli.client_options import Name, taking_metadata
 from idp.cli.logo import fetch_logo
 from idp.cli.output import Json, database, emit, refuse, run, settings, table
 from idp.cli.trail import note
@@ -43,76 +27,25 @@ ClientId: TypeAlias = Annotated[str, typer.Argument(metavar="CLIENT_ID", help="T
 
 
 @app.command("add")
+@taking_metadata
 def add_command(
     name: Annotated[str, typer.Option("--name", help="What users see: 1 to 100 characters.")],
-    redirect_uris: RedirectUris = None,
-    post_logout_redirect_uris: PostLogoutRedirectUris = None,
-    public: Public = False,
-    grants: Grants = None,
-    auth_method: AuthMethod = None,
-    scope: Scope = None,
-    min_acr: MinAcr = None,
-    jwks: Jwks = None,
-    algorithm: Algorithm = None,
-    logo_uri: LogoUri = None,
-    policy_uri: PolicyUri = None,
-    tos_uri: TosUri = None,
+    given: dict[str, object],
     as_json: Json = False,
 ) -> None:
     """Register an application; its secret is shown this once."""
-    given = metadata(
-        client_name=name,
-        redirect_uris=redirect_uris,
-        post_logout_redirect_uris=post_logout_redirect_uris,
-        token_endpoint_auth_method=auth_method_of(auth_method, public),
-        grant_types=grants,
-        scope=scope,
-        min_acr=min_acr,
-        jwks=jwks,
-        id_token_signed_response_alg=algorithm,
-        logo_uri=logo_uri,
-        policy_uri=policy_uri,
-        tos_uri=tos_uri,
-    )
-    _show(*run(_add(given)), as_json=as_json)
+    _show(*run(_add({"client_name": name, **given})), as_json=as_json)
 
 
 @app.command("update")
-def update_command(
-    client_id: ClientId,
-    name: Name = None,
-    redirect_uris: RedirectUris = None,
-    post_logout_redirect_uris: PostLogoutRedirectUris = None,
-    public: Public = False,
-    grants: Grants = None,
-    auth_method: AuthMethod = None,
-    scope: Scope = None,
-    min_acr: MinAcr = None,
-    jwks: Jwks = None,
-    algorithm: Algorithm = None,
-    logo_uri: LogoUri = None,
-    policy_uri: PolicyUri = None,
-    tos_uri: TosUri = None,
-    as_json: Json = False,
-) -> None:
+@taking_metadata
+def update_command(client_id: ClientId, *, name: Name = None, given: dict[str, object], as_json: Json = False) -> None:
     """Change what is given and keep the rest; an empty value takes an optional one away.
 
     Repeated options replace the whole list. A client that needs a secret from now on gets one, shown this once.
     """
-    given = metadata(
-        client_name=name,
-        redirect_uris=redirect_uris,
-        post_logout_redirect_uris=post_logout_redirect_uris,
-        token_endpoint_auth_method=auth_method_of(auth_method, public),
-        grant_types=grants,
-        scope=scope,
-        min_acr=min_acr,
-        jwks=jwks,
-        id_token_signed_response_alg=algorithm,
-        logo_uri=logo_uri,
-        policy_uri=policy_uri,
-        tos_uri=tos_uri,
-    )
+    if name is not None:
+        given["client_name"] = name
     _show(*run(_update(client_id, given)), as_json=as_json)
 
 

@@ -1,13 +1,17 @@
 """What `idp client add` and `update` take, and the metadata that it stands for."""
 
 import json
+from collections.abc import Callable
+from functools import wraps
+from inspect import Parameter, signature
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias
+from typing import Annotated, TypeAlias
 
 import typer
 
 from idp.cli.output import refuse
 from idp.oauth import registration
+from idp.oauth.response_modes import RESPONSE_MODES
 
 Name: TypeAlias = Annotated[str | None, typer.Option("--name", help="What users see: 1 to 100 characters.")]
 RedirectUris: TypeAlias = Annotated[
@@ -24,6 +28,10 @@ Public: TypeAlias = Annotated[
 Grants: TypeAlias = Annotated[
     list[str] | None,
     typer.Option("--grant", metavar="GRANT", help=f"{', '.join(registration.GRANT_TYPES)}. May be repeated."),
+]
+ResponseModes: TypeAlias = Annotated[
+    list[str] | None,
+    typer.Option("--response-mode", metavar="MODE", help=f"{', '.join(RESPONSE_MODES)}. May be repeated."),
 ]
 AuthMethod: TypeAlias = Annotated[
     str | None,
@@ -59,16 +67,56 @@ def auth_method_of(auth_method: str | None, public: bool) -> str | None:
     return "none"
 
 
-def metadata(*, jwks: Path | None, grant_types: list[str] | None, **given: Any) -> dict[str, object]:
+def metadata(
+    redirect_uris: RedirectUris = None,
+    post_logout_redirect_uris: PostLogoutRedirectUris = None,
+    public: Public = False,
+    grants: Grants = None,
+    response_modes: ResponseModes = None,
+    auth_method: AuthMethod = None,
+    scope: Scope = None,
+    min_acr: MinAcr = None,
+    jwks: Jwks = None,
+    algorithm: Algorithm = None,
+    logo_uri: LogoUri = None,
+    policy_uri: PolicyUri = None,
+    tos_uri: TosUri = None,
+) -> dict[str, object]:
     """The members of RFC 7591 §2 for the options that were given; an empty text takes an optional one away."""
-    members = {name: value for name, value in given.items() if value is not None}
-    for name in {"min_acr", "logo_uri", "policy_uri", "tos_uri"} & members.keys():
-        members[name] = members[name] or None
-    if grant_types is not None:
-        members["grant_types"] = [word for grant in grant_types for word in grant.split()]
-    if jwks is not None:
-        members["jwks"] = _read_jwks(jwks)
-    return members
+    members: dict[str, object] = {
+        "redirect_uris": redirect_uris,
+        "post_logout_redirect_uris": post_logout_redirect_uris,
+        "token_endpoint_auth_method": auth_method_of(auth_method, public),
+        "grant_types": None if grants is None else [word for grant in grants for word in grant.split()],
+        "response_modes": response_modes,
+        "scope": scope,
+        "jwks": None if jwks is None else _read_jwks(jwks),
+        "id_token_signed_response_alg": algorithm,
+    }
+    optional = {"min_acr": min_acr, "logo_uri": logo_uri, "policy_uri": policy_uri, "tos_uri": tos_uri}
+    given = {name: value for name, value in members.items() if value is not None}
+    return given | {name: value or None for name, value in optional.items() if value is not None}
+
+
+def taking_metadata(command: Callable[..., None]) -> Callable[..., None]:
+    """The command with the options of `metadata` in the place of its parameter ``given``, which gets the members."""
+    options = signature(metadata).parameters
+
+    @wraps(command)
+    def taking(**typed: object) -> None:
+        members = metadata(**{name: typed.pop(name) for name in options})  # type: ignore[arg-type]
+        command(**typed, given=members)
+
+    own = signature(command)
+    keywords = [
+        each.replace(kind=Parameter.KEYWORD_ONLY)
+        for one in own.parameters.values()
+        for each in (options.values() if one.name == "given" else [one])
+    ]
+    # Typer reads from these two what a command takes.
+    taking.__signature__ = own.replace(parameters=keywords)  # type: ignore[attr-defined]
+    taking.__annotations__ = {one.name: one.annotation for one in keywords}
+    return taking
 
 
 def _read_jwks(file: Path) -> object:

@@ -10,7 +10,10 @@ from idp.model.assurance import Assurance
 
 @dataclass(frozen=True, slots=True)
 class Authorization:
-    """The parent under which a code and all tokens that came of it die together."""
+    """The parent under which a code and all tokens that came of it die together.
+
+    ``client_scope`` is what the client is registered for at the moment in which a live authorization was read.
+    """
 
     id: str
     sub: str
@@ -21,6 +24,7 @@ class Authorization:
     assurance: Assurance
     created_at: datetime
     revoked_at: datetime | None = None
+    client_scope: tuple[str, ...] = ()
 
     @property
     def offline(self) -> bool:

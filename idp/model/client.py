@@ -21,6 +21,7 @@ class Client:
     redirect_uris: tuple[str, ...] = ()
     post_logout_redirect_uris: tuple[str, ...] = ()
     grant_types: tuple[str, ...] = ("authorization_code", "refresh_token")
+    response_modes: tuple[str, ...] = ("query", "form_post")
     scope: tuple[str, ...] = ("openid", "profile", "email", "phone", "offline_access")
     jwks: Mapping[str, Any] | None = None
     id_token_signed_response_alg: str = "RS256"

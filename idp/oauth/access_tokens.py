@@ -1,6 +1,6 @@
 """Access tokens that come back to us: verified offline like anywhere else, then judged by what has happened since."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
@@ -8,6 +8,8 @@ from typing import Any
 from idp.base.jose import InvalidToken, Kind, verify
 from idp.base.jwk import PublicKey
 from idp.model.authorization import Authorization
+from idp.oauth.parameters import words
+from idp.oauth.scope import allowed
 from idp.store.authorizations import find_live_authorization, session_is_live
 from idp.store.clients import find_client
 from idp.store.database import Connection
@@ -20,15 +22,14 @@ ACCESS_TOKEN = Kind(
 
 @dataclass(frozen=True, slots=True)
 class AccessToken:
-    """An access token that is good now; ``authorization`` is None for a client's own."""
+    """An access token that is good now; ``authorization`` is None for a client's own.
+
+    ``scope`` is what is left of the token's own: a client may have lost some of it since (ASVS 8.3.2).
+    """
 
     claims: Mapping[str, Any]
+    scope: tuple[str, ...]
     authorization: Authorization | None
-
-    @property
-    def scope(self) -> tuple[str, ...]:
-        """The words of its scope."""
-        return tuple(str(self.claims["scope"]).split())
 
 
 def authorization_id(claims: Mapping[str, Any]) -> str | None:
@@ -59,11 +60,19 @@ async def find_active(
     parent = authorization_id(claims)
     if parent is None:
         client = await find_client(conn, claims["client_id"])
-        dead = client is None or client.disabled_at is not None or await is_revoked(conn, claims["jti"])
-        return None if dead else AccessToken(claims, None)
+        if client is None or client.disabled_at is not None or await is_revoked(conn, claims["jti"]):
+            return None
+        return _within(client.scope, claims, None)
     authorization = await find_live_authorization(conn, parent, now=now, idle=session_idle)
     if authorization is None:
         return None
     if "sid" in claims and not await session_is_live(conn, claims["sid"], now=now):
         return None
-    return AccessToken(claims, authorization)
+    return _within(authorization.scope, claims, authorization)
+
+
+def _within(scope: Iterable[str], claims: Mapping[str, Any], authorization: Authorization | None) -> AccessToken | None:
+    """The token with the scope that is left of its own; None where nothing is."""
+    own = words(str(claims["scope"]))
+    left = allowed(own, scope)
+    return AccessToken(claims, left, authorization) if left or not own else None

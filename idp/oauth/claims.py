@@ -32,13 +32,26 @@ class ClaimsRequest:
         return self.id_token.get("acr", {}).get("essential") is True
 
     @property
+    def subjects(self) -> tuple[Any, ...]:
+        """Whom alone the client expects, if it says so (§5.5.1)."""
+        return wanted_values(self.id_token.get("sub", {}))
+
+    @property
     def acr_values(self) -> tuple[str, ...]:
         """The acr values wanted by the claims request, if any (§5.5.1.1)."""
         return tuple(str(value) for value in wanted_values(self.id_token.get("acr", {})))
 
+    def within(self, scope: Iterable[str]) -> "ClaimsRequest":
+        """The same without claims about the user that none of these scopes opens: there is no way around a scope."""
+        opened = set(within((*self.id_token, *self.userinfo), scope))
+        return ClaimsRequest(
+            *({name: asked[name] for name in asked if name in opened} for asked in (self.id_token, self.userinfo))
+        )
+
     def as_json(self) -> dict[str, Any]:
-        """The two lists of names that issuing needs later."""
-        return {"id_token": sorted(self.id_token), "userinfo": sorted(self.userinfo)}
+        """The two lists of names that issuing needs later: of claims that there are, whatever else was sent."""
+        known = set(CLAIMS_SUPPORTED)
+        return {"id_token": sorted(known & self.id_token.keys()), "userinfo": sorted(known & self.userinfo.keys())}
 
 
 def wanted_values(member: Mapping[str, Any]) -> tuple[Any, ...]:
@@ -61,6 +74,12 @@ def parse_claims(text: str) -> ClaimsRequest:
     if not isinstance(given, dict):
         raise InvalidRequest("The claims parameter is not an object.")
     return ClaimsRequest(_members(given.get("id_token")), _members(given.get("userinfo")))
+
+
+def within(names: Iterable[str], scope: Iterable[str]) -> tuple[str, ...]:
+    """The named claims but for those about the user that none of these scopes opens."""
+    closed = {name for word in SCOPE_CLAIMS.keys() - {"openid", *scope} for name in SCOPE_CLAIMS[word]}
+    return tuple(name for name in names if name not in closed)
 
 
 def _members(given: object) -> dict[str, Mapping[str, Any]]:

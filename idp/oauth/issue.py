@@ -9,7 +9,7 @@ from authlib.oidc.core.util import create_half_hash
 from idp.model.authorization import Authorization
 from idp.model.client import Client
 from idp.model.user import User
-from idp.oauth.claims import claims_of
+from idp.oauth.claims import claims_of, within
 
 ACCESS_TOKEN_TYPE = "at+jwt"
 ID_TOKEN_TYPE = "JWT"
@@ -72,7 +72,7 @@ def id_token_claims(
     """The claims of an ID token (OpenID Connect Core §2, §3.1.3.6), with those asked for by name (§5.5)."""
     issued_at = int(now.timestamp())
     requested = issue.authorization.claims.get("id_token", ()) if issue.authorization else ()
-    claims = claims_of(user, requested) | {
+    claims = claims_of(user, within(requested, issue.client.scope)) | {
         "iss": issuer,
         "sub": user.sub,
         "aud": issue.client.client_id,

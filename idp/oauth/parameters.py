@@ -23,12 +23,17 @@ def single(pairs: Iterable[tuple[str, str]]) -> dict[str, str]:
             raise InvalidRequest("A parameter is included more than once.", detail=name[:64])
         if len(name) > LONGEST_VALUE or len(value) > LONGEST_VALUE:
             raise InvalidRequest("A parameter is too long.", detail=name[:64])
-        if any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in name + value):
+        if has_control(name + value):
             raise InvalidRequest("A parameter has a control character.", detail=repr(name[:64]))
         seen.add(name)
         if value:
             parameters[name] = value
     return parameters
+
+
+def has_control(text: str) -> bool:
+    """Whether a control character is in the text: none belongs into what comes in, and databases refuse NUL."""
+    return any(ord(char) < 0x20 or 0x7F <= ord(char) < 0xA0 for char in text)
 
 
 def words(value: str | None) -> tuple[str, ...]:

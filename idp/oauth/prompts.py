@@ -68,8 +68,9 @@ def login(situation: Situation) -> Need | None:
     """Somebody has to be signed in, recently enough, and be the one who is expected."""
     if not situation.signed_in:
         return Need("login", LoginRequired("The user has to sign in."))
-    # OpenID Connect Core §3.1.2.2: the hinted user, or an error; never another one.
-    if situation.hinted is not None and situation.hinted != situation.sub:
+    # OpenID Connect Core §3.1.2.2: the user who was named, by claim or hint, or an error; never another one.
+    named, hinted = situation.request.claims.subjects, situation.hinted
+    if (named and situation.sub not in named) or hinted not in {None, situation.sub}:
         return Need("refuse", LoginRequired("Another user is expected to sign in."))
     return None
 
@@ -94,11 +95,15 @@ def remind(situation: Situation) -> Need | None:
 
 
 def consent(situation: Situation) -> Need | None:
-    """The user has to allow what the client asks for, once, or each time it says so (§3.1.2.4)."""
+    """The user has to allow what the client asks for: once, or each time where it says so or could be somebody else.
+
+    OpenID Connect Core §3.1.2.4; RFC 8252 §8.6.
+    """
     wanted = set(situation.request.scope_to_approve)
     if situation.approved is not None and wanted <= situation.approved:
         return None
-    if "consent" not in situation.request.prompt and wanted <= situation.remembered:
+    ask_anew = "consent" in situation.request.prompt or not situation.request.is_sure_of_client
+    if not ask_anew and wanted <= situation.remembered:
         return None
     return Need("consent", ConsentRequired("The user has to allow the request."))
 

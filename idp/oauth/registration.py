@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 from idp.base import jwk, uri
 from idp.model.assurance import ACR_VALUES
 from idp.model.client import Client
+from idp.oauth.response_modes import RESPONSE_MODES
 
 GRANT_TYPES = ("authorization_code", "refresh_token", "client_credentials")
 SECRET_METHODS = ("client_secret_basic", "client_secret_post")
@@ -103,6 +104,7 @@ def describe(client: Client) -> dict[str, object]:
         "post_logout_redirect_uris": list(client.post_logout_redirect_uris),
         "grant_types": list(client.grant_types),
         "response_types": ["code"] if "authorization_code" in client.grant_types else [],
+        "response_modes": list(client.response_modes) if "authorization_code" in client.grant_types else [],
         "scope": " ".join(client.scope),
         "token_endpoint_auth_method": client.token_endpoint_auth_method,
         "jwks": None if client.jwks is None else dict(client.jwks),
@@ -171,6 +173,7 @@ READERS: Mapping[str, Callable[[object], object]] = {
     "redirect_uris": _texts,
     "post_logout_redirect_uris": _texts,
     "grant_types": _texts,
+    "response_modes": _texts,
     "scope": _words,
     "token_endpoint_auth_method": _text,
     "jwks": _keys,
@@ -210,6 +213,14 @@ def _grants(client: Client) -> Iterator[Fault]:
     if "client_credentials" in client.grant_types and client.is_public:
         # RFC 6749 §4.4: the client credentials grant MUST only be used by confidential clients.
         yield Fault("grant_types", "has client_credentials only where the client can prove itself")
+
+
+def _response_modes(client: Client) -> Iterator[Fault]:
+    """The modes that this client needs, and no others (ASVS 10.4.12); the first one tells of a mode that it has not."""
+    if not client.response_modes:
+        yield Fault("response_modes", "has at least one of " + ", ".join(RESPONSE_MODES))
+    for mode in client.response_modes:
+        yield from _among("response_modes", mode, tuple(RESPONSE_MODES))
 
 
 def _scope(client: Client) -> Iterator[Fault]:
@@ -252,6 +263,7 @@ CHECKS: tuple[Callable[[Client], Iterator[Fault]], ...] = (
     _name,
     _auth_method,
     _grants,
+    _response_modes,
     _scope,
     _redirect_uris,
     _post_logout_redirect_uris,

@@ -25,13 +25,24 @@ from idp.oauth.errors import (
     UnauthorizedClient,
     UnmetAuthenticationRequirements,
     UnsupportedResponseType,
+    bare_uri,
 )
 from idp.oauth.parameters import words
-from idp.oauth.response_modes import DEFAULT_RESPONSE_MODE, RESPONSE_MODES
+from idp.oauth.response_modes import DEFAULT_RESPONSE_MODE
 from idp.oauth.scope import allowed, of_claims
 
 RESPONSE_TYPES = ("code",)
 PROMPT_VALUES = ("none", "login", "consent", "select_account", "create")
+PARAMETERS = frozenset(
+    {
+        *("client_id", "redirect_uri", "response_type", "response_mode", "state", "scope", "nonce"),
+        *("code_challenge", "code_challenge_method", "prompt", "max_age", "claims", "acr_values", "ui_locales"),
+        *("login_hint", "id_token_hint", "request", "request_uri", "registration"),
+    }
+)
+"""All that a request may say; what else is in it is ignored (RFC 6749 §3.1) and kept nowhere."""
+HINTED = "hinted_sub"
+"""In a request that waits for its user: whom its ID token hint has named. Nobody can send it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,6 +67,7 @@ class AuthorizationRequest:
     max_age: int | None = None
     login_hint: str | None = None
     id_token_hint: str | None = None
+    hinted_sub: str | None = None
     acr: str | None = None
     acr_is_essential: bool = False
     claims: ClaimsRequest = field(default_factory=ClaimsRequest)
@@ -66,6 +78,14 @@ class AuthorizationRequest:
         return self.target.client
 
     @property
+    def is_sure_of_client(self) -> bool:
+        """Whether nobody can pose as the client: it proves itself, or the answer goes to an https address of its own.
+
+        A loopback port or a private-use scheme is anybody's on the device (RFC 8252 §8.6; ASVS 10.7.1).
+        """
+        return not self.client.is_public or self.target.redirect_uri.startswith("https://")
+
+    @property
     def scope_to_approve(self) -> tuple[str, ...]:
         """What the user is asked to allow: the scope, and what would open the claims asked for by name."""
         return tuple(dict.fromkeys((*self.scope, *of_claims(self.claims.names))))
@@ -74,17 +94,17 @@ class AuthorizationRequest:
 def prove_target(parameters: Mapping[str, str], client: Client) -> RedirectTarget:
     """The proven place for answers to this request; raises PageError where there is none.
 
-    The redirect URI is always demanded and compared as an exact string (RFC 9700 §2.1). An unknown response mode is a
-    fault of the request and is told in the default mode.
+    The redirect URI is always demanded and compared as an exact string (RFC 9700 §2.1). A response mode that the client
+    does not have is a fault of the request and is told in its first one.
     """
     redirect_uri = parameters.get("redirect_uri")
     if redirect_uri is None:
         raise PageError("redirect_uri_missing", client_id=client.client_id)
     if not any(matches(registered, redirect_uri) for registered in client.redirect_uris):
-        raise PageError("redirect_uri_mismatch", client_id=client.client_id, detail=redirect_uri[:200])
+        raise PageError("redirect_uri_mismatch", client_id=client.client_id, detail=bare_uri(redirect_uri))
     mode = parameters.get("response_mode", DEFAULT_RESPONSE_MODE)
-    known = mode if mode in RESPONSE_MODES else DEFAULT_RESPONSE_MODE
-    return RedirectTarget(client, redirect_uri, known, parameters.get("state"))
+    usable = mode if mode in client.response_modes else client.response_modes[0]
+    return RedirectTarget(client, redirect_uri, usable, parameters.get("state"))
 
 
 Given: TypeAlias = Mapping[str, str]
@@ -103,9 +123,9 @@ def no_request_object(request: AuthorizationRequest, given: Given) -> Authorizat
 
 
 def response_mode(request: AuthorizationRequest, given: Given) -> AuthorizationRequest:
-    """The response mode must be one of ours (OAuth 2.0 Multiple Response Types §2.1)."""
-    if given.get("response_mode", DEFAULT_RESPONSE_MODE) not in RESPONSE_MODES:
-        raise InvalidRequest("The response_mode is not supported.")
+    """The response mode must be one of the client's (OAuth 2.0 Multiple Response Types §2.1; ASVS 10.4.12)."""
+    if given.get("response_mode", DEFAULT_RESPONSE_MODE) not in request.client.response_modes:
+        raise InvalidRequest("The response_mode is not one that this client is registered for.")
     return request
 
 
@@ -173,9 +193,9 @@ def max_age(request: AuthorizationRequest, given: Given) -> AuthorizationRequest
 
 
 def claims(request: AuthorizationRequest, given: Given) -> AuthorizationRequest:
-    """The claims request, parsed (OpenID Connect Core §5.5)."""
+    """The claims request (OpenID Connect Core §5.5), without what the client's own scopes could not open (A-73)."""
     text = given.get("claims")
-    return request if text is None else replace(request, claims=parse_claims(text))
+    return request if text is None else replace(request, claims=parse_claims(text).within(request.client.scope))
 
 
 def acr(request: AuthorizationRequest, given: Given) -> AuthorizationRequest:
@@ -194,7 +214,12 @@ def acr(request: AuthorizationRequest, given: Given) -> AuthorizationRequest:
 
 def hints(request: AuthorizationRequest, given: Given) -> AuthorizationRequest:
     """Whom the client expects; the token is verified where keys are at hand (OpenID Connect Core §3.1.2.1)."""
-    return replace(request, login_hint=given.get("login_hint"), id_token_hint=given.get("id_token_hint"))
+    return replace(
+        request,
+        login_hint=given.get("login_hint"),
+        id_token_hint=given.get("id_token_hint"),
+        hinted_sub=given.get(HINTED),
+    )
 
 
 CHECKS: tuple[Check, ...] = (
@@ -226,3 +251,14 @@ def check(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest
     except OAuthError as error:
         raise AuthorizationError(target, error) from error
     return request
+
+
+def known(parameters: Mapping[str, str]) -> dict[str, str]:
+    """Those of the parameters that mean something here."""
+    return {name: value for name, value in parameters.items() if name in PARAMETERS}
+
+
+def waiting(parameters: Mapping[str, str], hinted_sub: str | None) -> dict[str, str]:
+    """The parameters to keep while a user is waited for: a token that was sent with them is not among them (A-75)."""
+    kept = {name: value for name, value in parameters.items() if name != "id_token_hint"}
+    return kept if hinted_sub is None else {**kept, HINTED: hinted_sub}

@@ -1,6 +1,6 @@
 """Authorizations: the parents under which codes and tokens die together, and the codes themselves."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
 from idp.base.digest import sha256
@@ -113,15 +113,17 @@ async def find_live_authorization(
 ) -> Authorization | None:
     """The authorization, if tokens may be issued or honoured under it now.
 
-    Not revoked, its user and client enabled, and its session alive, unless it was granted for offline use.
+    Not revoked, its user and client enabled, and its session alive, unless it was granted for offline use. Its scope
+    is what of the granted one the client is still registered for (ASVS 8.3.2): where nothing is left, it is dead too.
     """
     row = await conn.fetchrow(
         f"""
-        SELECT {COLUMNS} FROM authorizations AS granted
+        SELECT {COLUMNS}, client_scope FROM authorizations AS granted, LATERAL (
+            SELECT clients.scope AS client_scope FROM clients
+            WHERE clients.client_id = granted.client_id AND disabled_at IS NULL) AS client
         WHERE id = $1 AND revoked_at IS NULL
           AND EXISTS (SELECT FROM users WHERE users.sub = granted.sub AND disabled_at IS NULL)
-          AND EXISTS (SELECT FROM clients WHERE clients.client_id = granted.client_id AND disabled_at IS NULL)
-          AND ('offline_access' = ANY (scope) OR EXISTS (
+          AND ('offline_access' = ANY (scope) AND 'offline_access' = ANY (client_scope) OR EXISTS (
               SELECT FROM sessions
               WHERE sessions.id = granted.session_id AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3))
         """,
@@ -129,7 +131,11 @@ async def find_live_authorization(
         now,
         now - idle,
     )
-    return None if row is None else _authorization(row)
+    if row is None:
+        return None
+    found, client_scope = _authorization(row), tuple(row["client_scope"])
+    scope = tuple(word for word in found.scope if word in client_scope)
+    return replace(found, scope=scope, client_scope=client_scope) if scope else None
 
 
 async def session_is_live(conn: Connection, session_id: str, *, now: datetime) -> bool:

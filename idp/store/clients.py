@@ -7,10 +7,12 @@ from idp.model.client import Client
 from idp.store.database import Connection
 
 # A picture that came from another address than the present one is not the client's any more.
-LOGO = """(
-            SELECT digest FROM client_logos AS logo
-            WHERE logo.client_id = clients.client_id AND logo.logo_uri = clients.logo_uri
-        ) AS logo_digest"""
+COLUMNS = """client_id, client_name, token_endpoint_auth_method, secret_hash, redirect_uris,
+            post_logout_redirect_uris, grant_types, scope, jwks, id_token_signed_response_alg, min_acr,
+            logo_uri, policy_uri, tos_uri, response_modes, created_at, disabled_at, (
+                SELECT digest FROM client_logos AS logo
+                WHERE logo.client_id = clients.client_id AND logo.logo_uri = clients.logo_uri
+            ) AS logo_digest"""
 
 
 async def create(conn: Connection, client: Client) -> None:
@@ -20,23 +22,10 @@ async def create(conn: Connection, client: Client) -> None:
         INSERT INTO clients (
             client_id, client_name, token_endpoint_auth_method, secret_hash, redirect_uris,
             post_logout_redirect_uris, grant_types, scope, jwks, id_token_signed_response_alg, min_acr,
-            logo_uri, policy_uri, tos_uri, created_at, disabled_at
-        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16)
+            logo_uri, policy_uri, tos_uri, response_modes, created_at, disabled_at
+        ) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17)
         """,
-        client.client_id,
-        client.client_name,
-        client.token_endpoint_auth_method,
-        client.secret_hash,
-        client.redirect_uris,
-        client.post_logout_redirect_uris,
-        client.grant_types,
-        client.scope,
-        client.jwks,
-        client.id_token_signed_response_alg,
-        client.min_acr,
-        client.logo_uri,
-        client.policy_uri,
-        client.tos_uri,
+        *_parameters(client),
         client.created_at,
         client.disabled_at,
     )
@@ -49,15 +38,7 @@ async def find_client(conn: Connection, client_id: str) -> Client | None:
     """
     if not (client_id.isascii() and client_id.isprintable()):
         return None
-    row = await conn.fetchrow(
-        f"""
-        SELECT client_id, client_name, token_endpoint_auth_method, secret_hash, redirect_uris,
-            post_logout_redirect_uris, grant_types, scope, jwks, id_token_signed_response_alg, min_acr,
-            logo_uri, policy_uri, tos_uri, created_at, disabled_at, {LOGO}
-        FROM clients WHERE client_id = $1
-        """,
-        client_id,
-    )
+    row = await conn.fetchrow(f"SELECT {COLUMNS} FROM clients WHERE client_id = $1", client_id)
     return None if row is None else _client(row)
 
 
@@ -86,14 +67,7 @@ async def get_client(conn: Connection, client_id: str) -> Client:
 
 async def list_clients(conn: Connection) -> tuple[Client, ...]:
     """All clients, the oldest first."""
-    rows = await conn.fetch(
-        f"""
-        SELECT client_id, client_name, token_endpoint_auth_method, secret_hash, redirect_uris,
-            post_logout_redirect_uris, grant_types, scope, jwks, id_token_signed_response_alg, min_acr,
-            logo_uri, policy_uri, tos_uri, created_at, disabled_at, {LOGO}
-        FROM clients ORDER BY created_at, client_id
-        """
-    )
+    rows = await conn.fetch(f"SELECT {COLUMNS} FROM clients ORDER BY created_at, client_id")
     return tuple(map(_client, rows))
 
 
@@ -103,23 +77,11 @@ async def update(conn: Connection, client: Client) -> None:
         """
         UPDATE clients SET client_name = $2, token_endpoint_auth_method = $3, secret_hash = $4,
             redirect_uris = $5, post_logout_redirect_uris = $6, grant_types = $7, scope = $8, jwks = $9,
-            id_token_signed_response_alg = $10, min_acr = $11, logo_uri = $12, policy_uri = $13, tos_uri = $14
+            id_token_signed_response_alg = $10, min_acr = $11, logo_uri = $12, policy_uri = $13, tos_uri = $14,
+            response_modes = $15
         WHERE client_id = $1
         """,
-        client.client_id,
-        client.client_name,
-        client.token_endpoint_auth_method,
-        client.secret_hash,
-        client.redirect_uris,
-        client.post_logout_redirect_uris,
-        client.grant_types,
-        client.scope,
-        client.jwks,
-        client.id_token_signed_response_alg,
-        client.min_acr,
-        client.logo_uri,
-        client.policy_uri,
-        client.tos_uri,
+        *_parameters(client),
     )
 
 
@@ -153,6 +115,27 @@ async def remove(conn: Connection, client_id: str) -> None:
     await conn.execute("DELETE FROM clients WHERE client_id = $1", client_id)
 
 
+def _parameters(client: Client) -> tuple[object, ...]:
+    """$1 to $15 of the statements that keep a client as it is now."""
+    return (
+        client.client_id,
+        client.client_name,
+        client.token_endpoint_auth_method,
+        client.secret_hash,
+        client.redirect_uris,
+        client.post_logout_redirect_uris,
+        client.grant_types,
+        client.scope,
+        client.jwks,
+        client.id_token_signed_response_alg,
+        client.min_acr,
+        client.logo_uri,
+        client.policy_uri,
+        client.tos_uri,
+        client.response_modes,
+    )
+
+
 def _client(row: Any) -> Client:
     return Client(
         client_id=row["client_id"],
@@ -163,6 +146,7 @@ def _client(row: Any) -> Client:
         redirect_uris=tuple(row["redirect_uris"]),
         post_logout_redirect_uris=tuple(row["post_logout_redirect_uris"]),
         grant_types=tuple(row["grant_types"]),
+        response_modes=tuple(row["response_modes"]),
         scope=tuple(row["scope"]),
         jwks=row["jwks"],
         id_token_signed_response_alg=row["id_token_signed_response_alg"],

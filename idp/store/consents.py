@@ -12,6 +12,14 @@ async def find_consent(conn: Connection, sub: str, client_id: str) -> frozenset[
     return frozenset(scope or ())
 
 
+async def hold_consent(conn: Connection, sub: str, client_id: str) -> bool:
+    """Whether the user still allows this client anything; a withdrawal has to wait until this transaction ends."""
+    row = await conn.fetchrow(
+        "SELECT client_id FROM consents WHERE sub = $1 AND client_id = $2 FOR SHARE", sub, client_id
+    )
+    return row is not None
+
+
 async def record_consent(conn: Connection, sub: str, client_id: str, scope: Iterable[str], *, now: datetime) -> None:
     """Add to what the user has allowed this client."""
     await conn.execute(

@@ -18,9 +18,10 @@ from idp.model.authorization import Authorization, AuthorizationCode
 from idp.model.interaction import Interaction
 from idp.model.session import Session
 from idp.model.user import User
-from idp.oauth.errors import AuthorizationError, LoginRequired, PageError
+from idp.oauth.errors import AuthorizationError, ConsentRequired, LoginRequired, PageError
 from idp.oauth.request import AuthorizationRequest
 from idp.store.authorizations import create_authorization, create_code
+from idp.store.consents import hold_consent
 from idp.store.database import Connection
 from idp.store.interactions import (
     consume_interaction,
@@ -69,7 +70,10 @@ async def current_session(request: Request, conn: Connection) -> Session | None:
     secret = cookies.read(request, provider, "session")
     if secret is None:
         return None
-    return await find_session(conn, secret, now=moment(request), idle=provider.lifetimes.session_idle)
+    session = await find_session(conn, secret, now=moment(request), idle=provider.lifetimes.session_idle)
+    # The audit trail tells in which session something happens.
+    request.state.session = session
+    return session
 
 
 async def begin(
@@ -118,6 +122,8 @@ async def revisit(request: Request, conn: Connection, interaction: Interaction) 
     """The standing of an interaction as it is now."""
     heed_request(request, interaction.parameters)
     asked = await load_request(conn, dict(interaction.parameters)) if interaction.parameters is not None else None
+    if asked is not None:
+        request.state.client_id = asked.client.client_id
     session = await current_session(request, conn)
     standing = await stand(
         provider_of(request),
@@ -177,6 +183,8 @@ async def _next(request: Request, conn: Connection, visit: Visit) -> Response:
         return await answer(request, conn, standing.request, standing, visit.interaction)
     if standing.need.prompt == "refuse":
         # Answered and not raised: a code or challenge that was just spent has to stay spent.
+        told = {"error": standing.need.error.code, "detail": standing.need.error.detail, "path": request.url.path}
+        await note(request, conn, "request_refused", actor="anonymous", **told)
         return refuse(request, AuthorizationError(standing.request.target, standing.need.error))
     page = {"create": "/register", "consent": "/consent", "select_account": "/login/choose"}
     return see_other(f"{page.get(standing.need.prompt, '/login')}?{here}")
@@ -195,6 +203,10 @@ async def answer(
     if standing.user is None or standing.session is None or assurance is None:
         error = LoginRequired("The user has to sign in.")
         return refuse(request, AuthorizationError(asked.target, error))
+    if not await hold_consent(conn, standing.user.sub, asked.client.client_id):
+        # Withdrawn in this very moment: no code comes of what was allowed before (ASVS 10.4.9).
+        withdrawn = ConsentRequired("The user has to allow the request.")
+        return refuse(request, AuthorizationError(asked.target, withdrawn))
     if interaction is not None and not await consume_interaction(conn, interaction.id, now=now):
         raise PageError("interaction_gone")
     authorization = Authorization(
@@ -245,6 +257,7 @@ async def _establish(request: Request, conn: Connection, standing: Standing, use
     await cancel_if_shown(request, conn, user, standing.evidence)
     if session is not None and session.sub != user.sub:
         await end_session(conn, session.id, now=moment(request))
+        await note(request, conn, "sign_out", sub=session.sub, session_id=session.id)
         session = None
     if session is not None:
         raised = await raise_session(request, conn, session, standing.evidence)

@@ -38,7 +38,7 @@ async def _access(request: Request, conn: Connection, client: Client, secret: st
     token = await find_active(request, conn, secret)
     if token is None or token.claims["client_id"] != client.client_id:
         return None
-    return {"active": True, "token_type": "Bearer", **token.claims}
+    return {"active": True, "token_type": "Bearer", **token.claims, "scope": " ".join(token.scope)}
 
 
 async def _refresh(request: Request, conn: Connection, client: Client, secret: str) -> dict[str, Any] | None:

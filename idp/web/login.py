@@ -1,5 +1,6 @@
 """``/login``: who is there, step by step, until the interaction has all that it asks."""
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
@@ -18,7 +19,7 @@ from idp.model.credential import Authenticator
 from idp.model.user import User
 from idp.store.database import Connection, transaction
 from idp.store.interactions import consume_challenge, record_proof
-from idp.store.users import find_by_login, find_user, get_user
+from idp.store.users import find_by_login, find_user, get_user, lock
 from idp.web.answers import allow_form_target, page, see_other
 from idp.web.enrolment import defer_enrolment
 from idp.web.errors import error_page
@@ -63,9 +64,9 @@ async def submit(request: Request) -> Response:
         attempt = await _attempt(request, conn, await resume(request, conn), method, form)
     outcome = attempt if isinstance(attempt, Refusal) else await prove(method, attempt)
     async with transaction(provider.pool) as conn:
-        visit = await resume(request, conn)
         if isinstance(outcome, Proved):
             outcome = await _open(conn, outcome)
+        visit = await resume(request, conn)
         if isinstance(outcome, Refusal):
             user = None if isinstance(attempt, Refusal) else attempt.user
             await _note_refusal(request, conn, visit, method, user, outcome)
@@ -129,8 +130,16 @@ async def _named(conn: Connection, identifier: str, master: MasterKey) -> tuple[
 
 
 async def _open(conn: Connection, proved: Proved) -> Proved | Refusal:
+    """The proof, if its account is open: which is held from here on, so that no session begins beside a change.
+
+    What ends sessions (a new password, a reset, shutting the account) finds the one that begins here, or is seen by it.
+    """
+    with suppress(LookupError):
+        await lock(conn, proved.sub)
     user = await find_user(conn, proved.sub)
-    return proved if user is not None and user.disabled_at is None else Refusal("account_unavailable")
+    if user is None or user.disabled_at is not None:
+        return Refusal("account_unavailable", sub=proved.sub, credential=proved.evidence.credential_id)
+    return proved
 
 
 async def _keep(request: Request, conn: Connection, visit: Visit, proved: Proved) -> Visit:
@@ -163,7 +172,8 @@ async def _note_refusal(
 ) -> None:
     """Keep the failure, and tell the user where it means that somebody has their password (ASVS 6.3.5)."""
     event = "sign_in_held_back" if refused.consequence is Consequence.NOT_JUDGED else "sign_in_failed"
-    sub = user.sub if user else None
+    sub = user.sub if user else refused.sub
+    told = {"credential": refused.credential} if refused.credential else {}
     await note(
         request,
         conn,
@@ -174,6 +184,7 @@ async def _note_refusal(
         method=method[:16],
         cause=refused.cause,
         detail=refused.detail[:200],
+        **told,
     )
     if user is None or method == "password":
         return

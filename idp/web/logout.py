@@ -9,7 +9,7 @@ from idp.base.jose import InvalidToken, verify
 from idp.base.uri import origin, with_parameters
 from idp.model.client import Client
 from idp.model.session import Session
-from idp.oauth.errors import InvalidRequest, PageError
+from idp.oauth.errors import InvalidRequest, PageError, bare_uri
 from idp.store.clients import find_client
 from idp.store.database import Connection, transaction
 from idp.store.sessions import end_session
@@ -17,7 +17,7 @@ from idp.store.users import get_user
 from idp.web import cookies
 from idp.web.answers import page, see_other
 from idp.web.flow import current_session
-from idp.web.forms import query, read_form, read_page_form
+from idp.web.forms import read_page_form, read_parameters
 from idp.web.pages import Person, SignedOutPage, SignOutPage
 from idp.web.provider import moment, provider_of
 from idp.web.standing import ID_TOKEN_HINT
@@ -37,13 +37,13 @@ class _Asked:
 async def logout(request: Request) -> Response:
     """End the session at once where the hint proves whose it is; ask the user otherwise (A-56)."""
     try:
-        if request.method == "POST":
-            # A form posted by another site comes without our cookies (SameSite=Lax): who is signed in, and whether
-            # anybody is, can only be judged by GET.
-            return see_other(with_parameters("/oauth/logout", (await read_form(request)).items()))
-        given = query(request)
+        given = await read_parameters(request)
     except InvalidRequest as fault:
         raise PageError("invalid_request", detail=str(fault)) from fault
+    if request.method == "POST":
+        # A form posted by another site comes without our cookies (SameSite=Lax): who is signed in, and whether
+        # anybody is, can only be judged by GET.
+        return see_other(with_parameters("/oauth/logout", given.items()))
     async with transaction(provider_of(request).pool) as conn:
         asked = await _checked(request, conn, given)
         session = await current_session(request, conn)
@@ -110,10 +110,10 @@ async def _checked(request: Request, conn: Connection, given: dict[str, str]) ->
     except InvalidToken as fault:
         raise PageError("logout_refused", detail=str(fault)) from fault
     client = await find_client(conn, str(token.claims["aud"]))
-    if client is None or given.get("client_id", client.client_id) != client.client_id:
+    if client is None or client.disabled_at or given.get("client_id", client.client_id) != client.client_id:
         raise PageError("client_unknown")
     if target is not None and target not in client.post_logout_redirect_uris:
-        raise PageError("logout_refused", client_id=client.client_id, detail=target[:200])
+        raise PageError("logout_refused", client_id=client.client_id, detail=bare_uri(target))
     state = given.get("state")
     location = target and with_parameters(target, [("state", state)] if state else [])
     return _Asked(client, location, str(token.claims["sub"]), token.claims.get("sid"))

@@ -23,7 +23,7 @@ from idp.model.credential import Authenticator
 from idp.model.interaction import Interaction
 from idp.model.session import Session
 from idp.model.user import User
-from idp.oauth.errors import AuthorizationError, InvalidRequest, PageError
+from idp.oauth.errors import AuthorizationError, InvalidRequest, PageError, claimed_id
 from idp.oauth.prompts import Need, Situation, next_need
 from idp.oauth.request import AuthorizationRequest, check
 from idp.store.clients import find_client
@@ -91,14 +91,14 @@ async def load_request(conn: Connection, parameters: dict[str, str]) -> Authoriz
     client_id = parameters.get("client_id", "")
     client = await find_client(conn, client_id)
     if client is None or client.disabled_at is not None:
-        raise PageError("client_unknown", client_id=client_id[:64])
+        raise PageError("client_unknown", client_id=claimed_id(client_id))
     return check(parameters, client)
 
 
 def hinted_subject(provider: Provider, request: AuthorizationRequest, now: datetime) -> str | None:
-    """Whom the ID token hint names; an expired one still counts (OpenID Connect Core §3.1.2.1)."""
+    """Whom the ID token hint names or has named; an expired one still counts (OpenID Connect Core §3.1.2.1)."""
     if request.id_token_hint is None:
-        return None
+        return request.hinted_sub
     try:
         token = verify(
             request.id_token_hint,

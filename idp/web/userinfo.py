@@ -3,7 +3,7 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from idp.oauth.claims import claims_for_userinfo
+from idp.oauth.claims import claims_for_userinfo, within
 from idp.oauth.errors import BearerError
 from idp.store.database import transaction
 from idp.store.users import get_user
@@ -21,5 +21,5 @@ async def userinfo(request: Request) -> Response:
         if "openid" not in token.scope:
             raise BearerError("insufficient_scope", "The scope openid is required.", status=403, scope="openid")
         user = await get_user(conn, token.authorization.sub)
-    requested = token.authorization.claims.get("userinfo", ())
+    requested = within(token.authorization.claims.get("userinfo", ()), token.authorization.client_scope)
     return JSONResponse(claims_for_userinfo(user, token.scope, requested))

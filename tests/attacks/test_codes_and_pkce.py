@@ -79,6 +79,25 @@ async def test_A_11_code_reused(cluster: Cluster) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("bearer", "changes"),
+    [
+        pytest.param("web", {"code_verifier": "A" * 43}, id="without the verifier"),
+        pytest.param("spa", {"redirect_uri": REDIRECT_URIS["web"]}, id="by another client"),
+    ],
+)
+async def test_A_11_who_could_not_have_used_it_ends_nothing(
+    cluster: Cluster, bearer: str, changes: dict[str, str | None]
+) -> None:
+    """Who has read a code on its way signs nobody out with it: only a second valid use counts (ASVS 10.4.2)."""
+    browser = await cluster.signed_in()
+    async with browser.http:
+        code = await cluster.code(browser)
+    tokens = (await cluster.exchange(code)).json()
+    assert error_of(await cluster.exchange(code, bearer, **changes)) == (400, "invalid_grant")
+    assert (await cluster.introspect(tokens["access_token"]))["active"] is True
+
+
 async def test_A_11_a_race_kills_the_family_too(cluster: Cluster) -> None:
     """What the winner of a race got is dead once the losers have come (A-12, ASVS 10.4.2)."""
     browser = await cluster.signed_in()

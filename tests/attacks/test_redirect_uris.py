@@ -36,6 +36,11 @@ async def refused_on_our_page(cluster: Cluster, address: str) -> None:
         "https://rp-axtest/cb",
         "https://rp-a.testevil.test/cb",
         "https://rp-a.test/cb/",
+        "https://rp-a.test./cb",
+        "https://rp-a.test:443/cb",
+        "HTTPS://rp-a.test/cb",
+        "http://rp-a.test/cb",
+        "https://rp-b.test/cb",
     ],
 )
 async def test_A_01_look_alike_host(cluster: Cluster, redirect_uri: str) -> None:
@@ -65,7 +70,8 @@ async def test_A_04_loopback_with_any_port(cluster: Cluster) -> None:
     redirect_uri = "http://127.0.0.1:51004/cb"
     browser = await cluster.signed_in()
     async with browser.http:
-        code = await cluster.code(browser, "native", redirect_uri=redirect_uri)
+        await browser.get(authorization("native", redirect_uri=redirect_uri))
+        code = answer_of(await browser.submit(decision="allow"), redirect_uri)["code"]
     assert error_of(await cluster.exchange(code, "native")) == (400, "invalid_grant"), "another port than was asked for"
     tokens = await cluster.exchange(code, "native", redirect_uri=redirect_uri)
     assert tokens.json()["token_type"] == "Bearer"
@@ -81,6 +87,9 @@ async def test_A_04_loopback_with_any_port(cluster: Cluster) -> None:
         "http://127.0.0.1:0/cb",
         "http://127.0.0.1:51004@evil.test/cb",
         "http://127.0.0.1:051004/cb",
+        "http://127.0.0.1:00080/cb",
+        "http://127.0.0.1:65536/cb",
+        "https://127.0.0.1:51004/cb",
         "http://[::1]:51004/cb",
     ],
 )

@@ -1,16 +1,18 @@
 """A-14, A-16 to A-18: refresh tokens. A-15, the race, is in journeys/test_races.py."""
 
 from collections.abc import AsyncIterator
-from datetime import timedelta
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
 from idp.base.clock import system_clock
+from idp.store import clients
 from idp.store.database import transaction
 from tests import driver
-from tests.cluster import Cluster, answer_of, authorization, error_of, sub_of, totp_code
-from tests.driver import PASSWORD, Rig, running
+from tests.cluster import Cluster, answer_of, authorization, error_of, is_error_page, sub_of, totp_code
+from tests.driver import PASSWORD, Rig, claims_of, running
 
 
 async def test_A_14_refresh_reuse(cluster: Cluster) -> None:
@@ -36,6 +38,17 @@ async def test_A_14_a_narrowed_replay_is_a_replay(cluster: Cluster) -> None:
         new = (await cluster.refresh(old)).json()["refresh_token"]
         assert (await cluster.refresh(old, scope=scope)).status_code == 400
         assert error_of(await cluster.refresh(new)) == (400, "invalid_grant"), scope
+
+
+async def test_A_14_a_late_replay_is_a_replay(rig: Rig) -> None:
+    """Also of a token that would have expired meanwhile; in this process because of the clock (ASVS 10.4.5)."""
+    old = await first(rig)
+    rig.clock.advance(timedelta(days=4))
+    new = await refreshed(rig, old)
+    assert new is not None
+    rig.clock.advance(timedelta(days=4))
+    assert await refreshed(rig, old) is None
+    assert await refreshed(rig, new) is None
 
 
 async def test_A_16_a_restart_forgets_nothing(cluster: Cluster) -> None:
@@ -87,6 +100,29 @@ async def test_A_17_disabling_outlasts_a_return(cluster: Cluster) -> None:
     await browser.http.aclose()
 
 
+@pytest.mark.parametrize("client_id", ["spa", "web"])
+async def test_A_17_disabled_client(cluster: Cluster, client_id: str) -> None:
+    """What a client holds is dead on both servers with the mark on the client, and a code of it too (G17)."""
+    browser = await cluster.signed_in()
+    async with browser.http:
+        tokens = (await cluster.exchange(await cluster.code(browser, client_id), client_id)).json()
+        code = await cluster.code(browser, client_id)
+        await mark_client(cluster, client_id, system_clock())
+        for _ in cluster.workers:
+            assert (await cluster.userinfo(tokens["access_token"])).status_code == 401
+            assert error_of(await cluster.refresh(tokens["refresh_token"], client_id)) == (401, "invalid_client")
+            assert error_of(await cluster.exchange(code, client_id)) == (401, "invalid_client")
+            assert is_error_page(await browser.http.get(authorization(client_id)))
+        await mark_client(cluster, client_id, None)
+    assert (await cluster.userinfo(tokens["access_token"])).status_code == 200
+
+
+async def mark_client(cluster: Cluster, client_id: str, disabled_at: datetime | None) -> None:
+    """Disable the client, or enable it."""
+    async with transaction(cluster.pool) as conn:
+        await clients.set_disabled(conn, client_id, disabled_at)
+
+
 async def test_A_18_wrong_holder_and_wider_scope(cluster: Cluster) -> None:
     """Neither hurts the holder (ASVS 10.4.11)."""
     token = (await cluster.tokens(client_id="spa"))["refresh_token"]
@@ -105,6 +141,52 @@ async def test_A_18_a_client_gets_the_scopes_it_is_registered_for(cluster: Clust
     for scope in ("api openid", "openid", "admin"):
         answer = await cluster.post("/oauth/token", "m2m", grant_type="client_credentials", scope=scope)
         assert error_of(answer) == (400, "invalid_scope")
+
+
+async def test_A_18_a_client_keeps_no_scope_that_it_has_lost(cluster: Cluster) -> None:
+    """What was granted before is worth no more than what the client is registered for now (ASVS 8.3.2, 10.4.11; G17).
+
+    Claims that were asked for by name go with the scope that opens them.
+    """
+    async with transaction(cluster.pool) as conn:
+        await conn.execute("UPDATE users SET email = 'bob@mail.test' WHERE sub = $1", sub_of("bob"))
+    browser = await cluster.signed_in(consent=())
+    claims = '{"userinfo":{"email":null},"id_token":{"email":null}}'
+    async with browser.http:
+        await browser.get(authorization(scope="openid profile offline_access api", claims=claims))
+        code = answer_of(await browser.submit(decision="allow"))["code"]
+        tokens = (await cluster.exchange(code)).json()
+        other_code = await cluster.code(browser, scope="openid email")
+    assert claims_of(tokens["id_token"])["email"] == "bob@mail.test"
+    assert (await cluster.userinfo(tokens["access_token"])).json()["email"] == "bob@mail.test"
+    await narrow(cluster, "openid", "offline_access")
+    for _ in cluster.workers:
+        told = await cluster.introspect(tokens["access_token"])
+        assert (told["active"], told["scope"]) == (True, "openid offline_access")
+        assert (await cluster.introspect(tokens["refresh_token"]))["scope"] == "openid offline_access"
+        assert (await cluster.userinfo(tokens["access_token"])).json() == {"sub": sub_of("bob")}
+    assert error_of(await cluster.refresh(tokens["refresh_token"], scope="openid api")) == (400, "invalid_scope")
+    new = (await cluster.refresh(tokens["refresh_token"])).json()
+    assert (new["scope"], claims_of(new["access_token"])["scope"]) == ("openid offline_access",) * 2
+    assert "email" not in claims_of(new["id_token"])
+    assert (await cluster.exchange(other_code)).json()["scope"] == "openid"
+    await narrow(cluster, "phone")
+    assert await cluster.introspect(new["access_token"]) == {"active": False}
+    assert error_of(await cluster.refresh(new["refresh_token"])) == (400, "invalid_grant")
+
+
+async def test_A_18_a_client_of_its_own_keeps_no_scope_either(cluster: Cluster) -> None:
+    """(ASVS 8.3.2)"""
+    token = (await cluster.post("/oauth/token", grant_type="client_credentials", scope="api")).json()["access_token"]
+    assert (await cluster.introspect(token))["scope"] == "api"
+    await narrow(cluster, "openid")
+    assert await cluster.introspect(token) == {"active": False}
+
+
+async def narrow(cluster: Cluster, *scope: str) -> None:
+    """Leave these scopes to `web`, as an update of the client would."""
+    async with transaction(cluster.pool) as conn:
+        await clients.update(conn, replace(await clients.lock_client(conn, "web"), scope=scope))
 
 
 @pytest.mark.parametrize("kind", ["refresh_token", "access_token"])

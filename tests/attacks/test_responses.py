@@ -1,13 +1,18 @@
 """A-25 to A-27: what answers say of whom they are from, what may be asked for, and parameters that come twice."""
 
 import re
+from dataclasses import replace
+from html import unescape
 from typing import Any
 
 import pytest
 
+from idp.store import clients
+from idp.store.database import transaction
 from tests.cluster import (
     BASIC,
     REDIRECT_URIS,
+    SECRET,
     Cluster,
     answer_of,
     authorization,
@@ -15,6 +20,7 @@ from tests.cluster import (
     error_of,
     is_error_page,
 )
+from tests.driver import PASSWORD
 
 ANSWERS: dict[str, dict[str, str | None]] = {
     "a code": {},
@@ -57,6 +63,49 @@ async def test_A_25_what_the_user_decides_names_the_issuer_too(cluster: Cluster)
         await browser.get(authorization())
         told = answer_of(await browser.submit(decision="deny"))
     assert (told["error"], told["iss"]) == ("access_denied", cluster.issuer)
+
+
+async def test_A_25_an_answer_after_pages_of_ours_names_the_issuer_too(cluster: Cluster) -> None:
+    """Who gives up, and who cannot reach what is essential, comes back with it; in either mode."""
+    essential = '{"id_token":{"acr":{"essential":true,"value":"phr"}}}'
+    for mode in ("query", "form_post"):
+        browser = cluster.browser()
+        async with browser.http:
+            await browser.get(authorization(response_mode=mode, claims=essential))
+            in_vain = await browser.submit(username="bob", password=PASSWORD)
+            page = await browser.get(authorization(response_mode=mode, acr_values="phr"))
+            way_out = re.search(r'href="(/login/cancel[^"]+)"', page.text)
+            assert way_out is not None
+            away = await browser.get(unescape(way_out[1]))
+        for answer, error in ((away, "access_denied"), (in_vain, "unmet_authentication_requirements")):
+            told = answer_of(answer) if mode == "query" else posted(answer.text)
+            assert (told["error"], told["iss"], told["state"]) == (error, cluster.issuer, "af0ifjsldkj")
+
+
+@pytest.mark.parametrize(
+    ("modes", "asked", "told_by"),
+    [
+        pytest.param(("form_post",), "query", "form_post", id="query, which is not its own"),
+        pytest.param(("form_post",), None, "form_post", id="none, which stands for query"),
+        pytest.param(("query",), "form_post", "query", id="form_post, which is not its own"),
+        pytest.param(("form_post", "query"), "fragment", "form_post", id="one that is nobody's"),
+    ],
+)
+async def test_10_4_12_a_client_uses_its_own_response_modes(
+    cluster: Cluster, modes: tuple[str, ...], asked: str | None, told_by: str
+) -> None:
+    """What is not among them gives no code, and is told by the first of them."""
+    async with transaction(cluster.pool) as conn:
+        await clients.update(conn, replace(await clients.lock_client(conn, "web"), response_modes=modes))
+    browser = await cluster.signed_in()
+    async with browser.http:
+        refused = await browser.http.get(authorization(response_mode=asked))
+        taken = await browser.http.get(authorization(response_mode=modes[0]))
+    for answer, mode in ((refused, told_by), (taken, modes[0])):
+        told = answer_of(answer) if mode == "query" else posted(answer.text)
+        error = None if answer is taken else "invalid_request"
+        assert ("code" in told, told.get("error")) == (answer is taken, error)
+    assert await cluster.count("authorization_codes") == 1
 
 
 @pytest.mark.parametrize(
@@ -135,6 +184,30 @@ async def test_A_27_doubled_parameters_at_authorize(cluster: Cluster, name: str,
     assert await cluster.count("authorization_codes") == await cluster.count("interactions") == 0
 
 
+@pytest.mark.parametrize(
+    ("path", "name", "value"),
+    [
+        *((authorization(prompt="login"), name, value or "other") for name, value in EVIL.items()),
+        ("/oauth/authorize?x=1", "x", "1"),
+        ("/oauth/logout?state=a", "state", "b"),
+        ("/oauth/logout?post_logout_redirect_uri=https://rp-b.test/", "post_logout_redirect_uri", "https://evil.test/"),
+    ],
+)
+async def test_A_27_one_in_the_query_and_one_in_the_body(cluster: Cluster, path: str, name: str, value: str) -> None:
+    """Nowhere that takes both is either of them followed (RFC 6749 §3.1)."""
+    async with cluster.http() as http:
+        answer = await http.post(path, data={name: value})
+    assert is_error_page(answer), (answer.status_code, answer.headers.get("location"))
+
+
+async def test_A_27_a_request_may_be_parted(cluster: Cluster) -> None:
+    """What stands once, in the query or in the body, is one request."""
+    address = authorization(state=None)
+    async with cluster.http() as http:
+        led = await http.post(address, data={"state": "af0ifjsldkj"})
+    assert (led.status_code, led.headers["location"]) == (303, f"{address}&state=af0ifjsldkj")
+
+
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 
 
@@ -195,3 +268,77 @@ async def test_A_27_one_authorization_header(cluster: Cluster) -> None:
         async with cluster.http() as http:
             answer = await http.post(path, data={"grant_type": "client_credentials", "token": "x"}, headers=twice)
         assert error_of(answer) == (400, "invalid_request")
+
+
+ORIGINS = ("https://evil.test", "null", "https://rp-a.test.evil.test", "https://xrp-a.test", "http://rp-a.test")
+
+
+async def test_A_69_over_two_servers(cluster: Cluster) -> None:
+    """What a page of an unknown origin asks comes back without a word of permission; `spa` reads its own (ASVS 3.4.2).
+
+    Of confidential clients no page has anything to ask (RFC 9700 §2.6).
+    """
+    paths = ("/oauth/authorize", "/oauth/token", "/oauth/userinfo", "/oauth/revoke", "/oauth/introspect", "/account")
+    async with cluster.http() as http:
+        for path in paths:
+            for origin in (*ORIGINS, "https://rp-b.test"):
+                asked = {"origin": origin, "access-control-request-method": "POST"}
+                for method in ("OPTIONS", "POST"):
+                    told = (await http.request(method, path, headers=asked)).headers
+                    assert not [name for name in told if name.startswith("access-control")], (path, origin, method)
+        own = {"origin": "https://rp-a.test", "access-control-request-method": "POST"}
+        for path in paths:
+            told = (await http.options(path, headers=own)).headers
+            is_open = path in {"/oauth/token", "/oauth/userinfo", "/oauth/revoke"}
+            assert told.get("access-control-allow-origin") == ("https://rp-a.test" if is_open else None)
+            assert "access-control-allow-credentials" not in told
+
+
+async def test_discovery_lists_what_works(cluster: Cluster) -> None:
+    """Each endpoint, response mode, prompt, scope, level, grant and way to authenticate (RFC 9700 §2.6).
+
+    That what is not listed is refused is shown above; algorithms are in web/test_token.py.
+    """
+    metadata, form = await cluster.metadata(), {"grant_type": "client_credentials"}
+    for name in [name for name in metadata if name.endswith("_endpoint") or name == "jwks_uri"]:
+        async with cluster.http() as http:
+            assert metadata[name].startswith(cluster.issuer)
+            answers = [(await http.request(method, metadata[name])).status_code for method in ("GET", "POST")]
+        assert 404 not in answers, name
+        assert answers != [405, 405], name
+    browser = await cluster.signed_in()
+    async with browser.http:
+        for mode in metadata["response_modes_supported"]:
+            answer = await browser.http.get(authorization(response_mode=mode))
+            assert (answer_of(answer) if mode == "query" else posted(answer.text))["code"]
+        for parameter, listed in (("prompt", "prompt_values_supported"), ("acr_values", "acr_values_supported")):
+            for value in metadata[listed]:
+                answer = await browser.http.get(authorization(**{parameter: value}))
+                assert answer.status_code == 303, (parameter, value)
+                assert "error=" not in answer.headers["location"], (parameter, value)
+    async with transaction(cluster.pool) as conn:
+        web = await clients.lock_client(conn, "web")
+        await clients.update(conn, replace(web, scope=tuple(metadata["scopes_supported"])))
+    tokens = await wholly_allowed(cluster, " ".join(metadata["scopes_supported"]))
+    assert tokens["scope"].split() == metadata["scopes_supported"]
+    assert (await cluster.refresh(tokens["refresh_token"])).status_code == 200
+    assert (await cluster.post("/oauth/token", "m2m", **form)).status_code == 200
+    assert metadata["grant_types_supported"] == ["authorization_code", "refresh_token", "client_credentials"]
+    assert (await cluster.tokens(client_id="spa"))["access_token"]
+    async with transaction(cluster.pool) as conn:
+        web = await clients.lock_client(conn, "web")
+        await clients.update(conn, replace(web, token_endpoint_auth_method="client_secret_post", scope=("api",)))
+    async with cluster.http() as http:
+        sent = {"client_id": "web", "client_secret": SECRET, **form}
+        assert (await http.post("/oauth/token", data=sent)).status_code == 200
+    ways = {"client_secret_basic", "client_secret_post", "private_key_jwt", "none"}
+    assert set(metadata["token_endpoint_auth_methods_supported"]) == ways
+
+
+async def wholly_allowed(cluster: Cluster, scope: str) -> dict[str, Any]:
+    """The tokens of `web` for a user who allows all of this."""
+    browser = await cluster.signed_in(consent=())
+    async with browser.http:
+        await browser.get(authorization(scope=scope))
+        code = answer_of(await browser.submit(decision="allow"))["code"]
+    return dict((await cluster.exchange(code)).json())

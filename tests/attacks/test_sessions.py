@@ -1,18 +1,30 @@
 """A-70, A-71, A-74: what ends with a session or a change of credentials, and what is nobody else's to touch.
 
-What of A-70 does not concern the pages of the account is in test_browser_attacks.py; grants (A-74) have no page yet.
+What of A-70 does not concern the pages of the account is in test_browser_attacks.py.
 """
 
+import asyncio
 import re
 from collections.abc import AsyncIterator
 from datetime import timedelta
+from itertools import product
 from pathlib import Path
+from urllib.parse import urlencode
 
 import httpx2
 import pytest
+from starlette.routing import Route
 
+from idp.base.clock import system_clock
+from idp.store import users
+from idp.store.database import transaction
+from idp.store.groups import add_member, create_group
+from idp.store.known_devices import remember_device, trust_device
+from idp.store.sessions import end_sessions_of
+from idp.web.routes import ROUTES
+from tests.attacks.passkeys import add_passkey, authenticator
 from tests.cluster import Cluster, error_of, sub_of
-from tests.driver import PASSWORD, Browser, Rig, authorization, exchange, response_of, running
+from tests.driver import PASSWORD, Browser, Rig, authorization, claims_of, exchange, response_of, running
 from tests.web.account.people import OTHER_PASSWORD, error_on, make_codes, sign_in
 
 FORM = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
@@ -88,6 +100,33 @@ async def test_A_71_a_sign_in_under_way_ends_with_the_others(rig: Rig) -> None:
     assert (await alice.get("/account")).url.path == "/account"
 
 
+@pytest.mark.parametrize("change", ["a new password", "shut and let in again"])
+async def test_A_71_no_sign_in_slips_past_a_change_under_way(rig: Rig, change: str) -> None:
+    """The old password was right a moment ago, and its session would begin while the others are ended (ASVS 15.4.2)."""
+    alice, thief = rig.browser(), rig.browser()
+    await alice.register()
+    begun = await thief.get("/login")
+    async with transaction(rig.app.state.provider.pool) as conn:
+        sub, now = await conn.fetchval("SELECT sub FROM users"), rig.clock() + timedelta(seconds=1)
+        if change == "a new password":
+            await users.update_password(conn, sub, "another hash", now)
+        else:
+            await users.disable(conn, sub, now)
+        await end_sessions_of(conn, sub, now)
+        form = {"username": "alice", "password": PASSWORD}
+        sign_in_under_way = asyncio.create_task(thief.http.post(str(begun.url), data=form))
+        for _ in range(500):
+            if await conn.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                break
+            await asyncio.sleep(0.01)
+    answer = await sign_in_under_way
+    assert "idp_session" not in answer.cookies
+    async with transaction(rig.app.state.provider.pool) as conn:
+        await users.enable(conn, sub, now)
+    for browser in (thief, alice):
+        assert (await browser.get("/account")).url.path == "/login"
+
+
 async def test_A_71_what_has_expired_is_refused_though_it_is_still_there(rig: Rig) -> None:
     """One second after its end and before any clean-up: tokens, a sign-in under way, a session (ASVS 7.3.1)."""
     browser, waiting = rig.browser(), rig.browser()
@@ -109,6 +148,22 @@ async def test_A_71_what_has_expired_is_refused_though_it_is_still_there(rig: Ri
     async with rig.app.state.provider.pool.acquire() as conn:
         assert await conn.fetchval("SELECT count(*) FROM sessions") == 1
         assert await conn.fetchval("SELECT count(*) FROM interactions WHERE expires_at <= $1", rig.clock()) >= 1
+
+
+async def test_A_70_an_access_token_ends_with_its_session_also_where_its_grant_lives_on(cluster: Cluster) -> None:
+    """What was granted for offline use may be refreshed after the sign-out; what comes then names no session (G17)."""
+    browser = await cluster.signed_in()
+    async with browser.http:
+        tokens = (await cluster.exchange(await cluster.code(browser, scope="openid offline_access"))).json()
+        assert (await cluster.userinfo(tokens["access_token"])).status_code == 200
+        await browser.post("/account/sign-out", {})
+    for _ in cluster.workers:
+        assert (await cluster.userinfo(tokens["access_token"])).status_code == 401
+        assert await cluster.introspect(tokens["access_token"]) == {"active": False}
+    renewed = (await cluster.refresh(tokens["refresh_token"])).json()
+    assert "sid" in claims_of(tokens["access_token"])
+    assert "sid" not in claims_of(renewed["access_token"]) | claims_of(renewed["id_token"])
+    assert (await cluster.userinfo(renewed["access_token"])).status_code == 200
 
 
 async def test_A_70_a_session_ended_from_elsewhere(cluster: Cluster) -> None:
@@ -160,5 +215,72 @@ async def test_A_74_new_codes_are_for_oneself(cluster: Cluster) -> None:
     async with cluster.pool.acquire() as conn:
         owners = await conn.fetch("SELECT sub, count(*) AS many FROM recovery_codes GROUP BY sub")
     assert [(row["sub"], row["many"]) for row in owners] == [(sub_of("alice"), 10)]
+    for browser in (alice, mallory):
+        await browser.http.aclose()
+
+
+OWNED = (
+    *("users", "totp_credentials", "webauthn_credentials", "recovery_codes", "sessions", "consents", "authorizations"),
+    *("known_devices", "user_groups"),
+)
+
+
+async def belongings(cluster: Cluster) -> dict[str, list[str]]:
+    """All that is alice's, but for when it was used."""
+    async with cluster.pool.acquire() as conn:
+        return {
+            table: sorted(
+                row["kept"]
+                for row in await conn.fetch(
+                    f"SELECT (to_jsonb(one) - '{{seen_at,last_used_at}}'::text[])::text AS kept FROM {table} AS one "
+                    "WHERE sub = $1",
+                    sub_of("alice"),
+                )
+            )
+            for table in OWNED
+        }
+
+
+async def test_A_74_alices_things_at_every_address_there_is(cluster: Cluster) -> None:
+    """By every route and method, with her ids in the address, the query and the form (ASVS 8.2.1, 8.2.2)."""
+    alice, _, tokens = await at_work(cluster, "alice")
+    await make_codes(alice)
+    assert (await add_passkey(alice, authenticator(cluster.issuer))).url.path == "/account/authenticators"
+    now = system_clock()
+    async with transaction(cluster.pool) as conn:
+        await remember_device(conn, "d" * 43, sub_of("alice"), former=None, now=now, life=timedelta(days=1))
+        until = now + timedelta(days=1)
+        await trust_device(conn, "d" * 43, sub_of("alice"), "trustofalice", until=until, user_agent="")
+        await create_group(conn, "staff", "mfa", now=now)
+        await add_member(conn, "staff", sub_of("alice"))
+        session = await conn.fetchval("SELECT id FROM sessions WHERE sub = $1", sub_of("alice"))
+        passkey = await conn.fetchval("SELECT id FROM webauthn_credentials WHERE sub = $1", sub_of("alice"))
+    before, ids = await belongings(cluster), ("app-of-alice", session, passkey, "trustofalice", "web", sub_of("alice"))
+    assert all(before.values()), "there is something of each kind"
+    named = {"sub": sub_of("alice"), "account": sub_of("alice"), "confirmation": "alice", "session": session}
+    named |= {"id": passkey, "credential_id": passkey, "client_id": "web", "user": "alice", "password": OTHER_PASSWORD}
+    mallory = await cluster.signed_in("mallory", consent=())
+    for route in ROUTES:
+        # A reset is begun for anybody by anybody, and goes to the owner's own mailbox.
+        if not isinstance(route, Route) or route.path == "/recover":
+            continue
+        places = [re.sub(r"\{\w+(:\w+)?\}", one, route.path) for one in ids] if "{" in route.path else [route.path]
+        for place, method in product(places, sorted((route.methods or {"GET"}) & {"GET", "POST"})):
+            if "idp_session" not in mallory.http.cookies:
+                mallory = await cluster.signed_in("mallory", consent=())
+            form = urlencode(named) if method == "POST" else None
+            kind = {"content-type": "application/x-www-form-urlencoded"}
+            # What a page is asked with it may repeat: what it shows is looked at without that.
+            query = f"?{form}" if form else ""
+            answer = await mallory.http.request(method, place + query, content=form, headers=kind)
+            if "{id}" in route.path or "{client_id}" in route.path:
+                assert answer.status_code in {404, 303 if "trusted" in place else 404}, (method, place)
+            shown = set(re.findall(r"[\w-]+", answer.text)) if method == "GET" and answer.status_code == 200 else set()
+            assert not shown & {"app-of-alice", session, passkey, "trustofalice", "alice@example"}, place
+    assert await belongings(cluster) == before
+    assert not await is_dead(cluster, alice.http.cookies["idp_session"], tokens)
+    for path in ("/admin", "/api/users", "/users", "/account/users", "/oauth/clients", f"/users/{sub_of('alice')}"):
+        for method in ("GET", "POST", "PUT", "DELETE"):
+            assert (await mallory.http.request(method, path)).status_code == 404, path
     for browser in (alice, mallory):
         await browser.http.aclose()

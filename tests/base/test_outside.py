@@ -2,12 +2,14 @@
 
 import asyncio
 import ipaddress
+import socket
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 from cryptography import x509
@@ -72,6 +74,45 @@ async def test_A_58_a_public_fetcher_never_meets_this_machine() -> None:
         assert server.met == 0
 
 
+@pytest.mark.parametrize("others_first", [True, False])
+async def test_A_58_one_inner_address_among_others_is_enough(
+    monkeypatch: pytest.MonkeyPatch, others_first: bool
+) -> None:
+    """Nobody's own choice among the addresses of a name leads inside."""
+    async with serving(answer(b"secret")) as server:
+        names = Names(["1.1.1.1", "127.0.0.1"] if others_first else ["127.0.0.1", "1.1.1.1"], monkeypatch)
+        with pytest.raises(FetchRefused, match="public internet"):
+            await fetch(f"https://rebind.test:{server.port}/", Outside())
+        assert (server.met, names.asked) == (0, ["rebind.test"])
+
+
+async def test_A_58_a_name_is_looked_up_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A second answer of the name server, which could be another, is not asked for (DNS rebinding)."""
+    async with serving(answer(b"fine")) as server:
+        names = Names(["127.0.0.1"], monkeypatch)
+        assert await fetch(f"http://rebind.test:{server.port}/") == b"fine"
+        assert names.asked.count("rebind.test") == 1
+        assert f"host: rebind.test:{server.port}".encode() in server.heads[0].lower()
+
+
+class Names:
+    """A name server that gives every name these addresses, and keeps what it was asked."""
+
+    def __init__(self, addresses: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
+        self.addresses, self.asked = addresses, list[str]()
+        loop = asyncio.get_running_loop()
+        real = loop.getaddrinfo
+
+        async def getaddrinfo(host: str | bytes, port: int, **options: Any) -> list[Any]:
+            name = host.decode() if isinstance(host, bytes) else host
+            if name[0].isdigit():
+                return await real(name, port, **options)
+            self.asked.append(name)
+            return [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (each, port)) for each in self.addresses]
+
+        monkeypatch.setattr(loop, "getaddrinfo", getaddrinfo)
+
+
 async def test_A_58_a_redirect_is_not_followed() -> None:
     async with serving(answer(b"secret")) as trap:
         there = f"Location: http://127.0.0.1:{trap.port}/\r\n"
@@ -93,6 +134,11 @@ async def test_A_58_a_redirect_is_not_followed() -> None:
         "https://[::1]/",
         "gopher://a.example/",
         "http://93.184.215.14/",
+        "https://127\u30020\u30020\u30021/",
+        "https://b\u00fccher.example/",
+        "https://host.example\\@127.0.0.1/",
+        "https://127.1/",
+        "https://[::ffff:7f00:1]/",
     ],
 )
 async def test_A_58_other_addresses_are_refused_at_once(url: str) -> None:

@@ -18,6 +18,8 @@ from idp.base.uri import local_path, matches, with_parameters
         ("http://[::1]/cb", "http://[::1]:51004/cb", True),
         ("http://127.0.0.1/cb", "http://127.0.0.1:51004/cb?x=1", False),
         ("http://127.0.0.1/cb", "http://localhost:51004/cb", False),
+        ("http://localhost/cb", "http://localhost:51004/cb", False),
+        ("http://127.0.0.1/cb", "http://127.0.0.1:00080/cb", False),
         ("http://127.0.0.1/cb", "http://127.0.0.1.evil.test:51004/cb", False),
         ("http://127.0.0.1/cb", "http://127.0.0.1:1@evil.test/cb", False),
         ("http://127.0.0.1/cb", "https://127.0.0.1/cb", False),

@@ -7,8 +7,8 @@ import pytest
 from axe_playwright_python.async_playwright import Axe
 from playwright.async_api import Page
 
+from tests.browser import Authenticator
 from tests.journeys.people import PASSWORD
-from tests.journeys.test_main_job import virtual_authenticator
 
 pytestmark = pytest.mark.browser
 
@@ -103,7 +103,7 @@ async def test_from_registration_to_a_signed_in_app(page: Page, site: tuple[str,
 
 async def test_another_way_and_a_passkey(page: Page, site: tuple[str, str]) -> None:
     provider, demo = site
-    touch = await virtual_authenticator(page)
+    device = await Authenticator.of(page)
     at = Keyboard(page)
     await page.goto(f"{provider}/register")
     await at.fill("#username", "alice")
@@ -115,7 +115,7 @@ async def test_another_way_and_a_passkey(page: Page, site: tuple[str, str]) -> N
     await at.press("#add-passkey")
     await page.wait_for_url(f"{provider}/account/authenticators")
     await at.press("#sign-out")
-    await touch(False)
+    await device.touch(False)
     await page.goto(demo)
     await at.press("#sign-in")
     await at.fill("#username", "alice")
@@ -124,7 +124,7 @@ async def test_another_way_and_a_passkey(page: Page, site: tuple[str, str]) -> N
     await page.locator("#use-another-way").wait_for()
     await at.press("#use-another-way")
     await at.press("button[name=method][value^=webauthn]")
-    await touch(True)
+    await device.touch(True)
     await at.press("#use-passkey", "Space")
     await at.press("button[name=decision][value=deny]")
     assert page.url.startswith(demo)

@@ -1,47 +1,19 @@
 """The main job in a real browser: `idp dev`, its demo application, an authenticator app and a passkey."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import pytest
 from playwright.async_api import Page, expect
 
+from tests.browser import Authenticator
 from tests.journeys.people import PASSWORD, add_totp, enter_password, register
 
 pytestmark = pytest.mark.browser
 
 
-Touch = Callable[[bool], Awaitable[object]]
-
-
-async def virtual_authenticator(page: Page) -> Touch:
-    """A platform authenticator with resident keys that verifies its user, and a switch for its being touched."""
-    devtools = await page.context.new_cdp_session(page)
-    await devtools.send("WebAuthn.enable")
-    added = await devtools.send(
-        "WebAuthn.addVirtualAuthenticator",
-        {
-            "options": {
-                "protocol": "ctap2",
-                "transport": "internal",
-                "hasResidentKey": True,
-                "hasUserVerification": True,
-                "isUserVerified": True,
-                "automaticPresenceSimulation": True,
-            }
-        },
-    )
-
-    def touch(enabled: bool) -> Awaitable[object]:
-        change = {"authenticatorId": added["authenticatorId"], "enabled": enabled}
-        return devtools.send("WebAuthn.setAutomaticPresenceSimulation", change)
-
-    return touch
-
-
 async def test_register_totp_sign_in_step_up_and_out(page: Page, site: tuple[str, str]) -> None:
     provider, demo = site
-    touch = await virtual_authenticator(page)
+    device = await Authenticator.of(page)
     await register(page, provider)
 
     totp = await add_totp(page, provider)
@@ -54,7 +26,7 @@ async def test_register_totp_sign_in_step_up_and_out(page: Page, site: tuple[str
     await expect(page.locator("h1")).to_have_text("You are signed out")
 
     # Else the browser's autofill would sign in with the passkey at once.
-    await touch(False)
+    await device.touch(False)
     await page.goto(demo)
     await page.click("#sign-in")
     await enter_password(page)
@@ -72,7 +44,7 @@ async def test_register_totp_sign_in_step_up_and_out(page: Page, site: tuple[str
 
     await page.click("#transfer")
     await expect(page.locator("#why")).to_contain_text("sign-in that cannot be phished")
-    await touch(True)
+    await device.touch(True)
     await page.click("#use-passkey")
     await page.wait_for_selector("#transferred")
     assert (await page.inner_text("[data-claim=acr]")).strip() == "phr"
@@ -84,7 +56,7 @@ async def test_register_totp_sign_in_step_up_and_out(page: Page, site: tuple[str
 
 async def test_a_passkey_alone_is_phishing_resistant(page: Page, site: tuple[str, str]) -> None:
     provider, demo = site
-    await virtual_authenticator(page)
+    await Authenticator.of(page)
     await register(page, provider)
     await page.goto(f"{provider}/account/authenticators")
     await page.click("#add-passkey")
@@ -106,7 +78,7 @@ async def test_a_passkey_alone_is_phishing_resistant(page: Page, site: tuple[str
 
 async def test_what_the_account_lacks_is_added_on_the_spot(page: Page, site: tuple[str, str]) -> None:
     _, demo = site
-    await virtual_authenticator(page)
+    await Authenticator.of(page)
     await page.goto(demo)
     await page.click("#sign-in")
     await page.click("text=Create an account")

@@ -2,15 +2,16 @@
 
 import json
 from base64 import b64decode, b64encode, urlsafe_b64encode
-from typing import Any
 
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
-from playwright.async_api import CDPSession, Page, expect
+from playwright.async_api import Page, expect
+
+from tests.browser import Authenticator
+from tests.journeys.people import PASSWORD, register
 
 pytestmark = pytest.mark.browser
-PASSWORD = "correct horse battery staple"
 
 MAKES_PASSKEYS = """
     // A browser whose password manager makes a passkey after a password; it shows nothing, so nobody is asked.
@@ -23,40 +24,12 @@ MAKES_PASSKEYS = """
 """
 
 
-class Device:
-    """The browser's own authenticator, which verifies its user."""
-
-    def __init__(self, devtools: CDPSession, id_: str) -> None:
-        self._devtools, self._id = devtools, id_
-
-    @classmethod
-    async def of(cls, page: Page) -> "Device":
-        devtools = await page.context.new_cdp_session(page)
-        await devtools.send("WebAuthn.enable")
-        options = {
-            "protocol": "ctap2",
-            "transport": "internal",
-            "hasResidentKey": True,
-            "hasUserVerification": True,
-            "isUserVerified": True,
-            "automaticPresenceSimulation": True,
-        }
-        added = await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-        return cls(devtools, added["authenticatorId"])
-
-    async def credentials(self) -> list[dict[str, Any]]:
-        found = await self._devtools.send("WebAuthn.getCredentials", {"authenticatorId": self._id})
-        return list(found["credentials"])
-
-    async def touch(self, enabled: bool) -> None:
-        change = {"authenticatorId": self._id, "enabled": enabled}
-        await self._devtools.send("WebAuthn.setAutomaticPresenceSimulation", change)
-
-    async def keep(self, credential_id: bytes) -> None:
-        """Have a passkey that no server knows."""
-        key = ec.generate_private_key(ec.SECP256R1())
-        private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
-        credential = {
+async def keep_another(device: Authenticator, credential_id: bytes) -> None:
+    """Let the device have a passkey that no server knows."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    private = key.private_bytes(Encoding.DER, PrivateFormat.PKCS8, NoEncryption())
+    await device.add(
+        {
             "credentialId": b64encode(credential_id).decode(),
             "isResidentCredential": True,
             "rpId": "localhost",
@@ -64,15 +37,7 @@ class Device:
             "userHandle": b64encode(b"somebody").decode(),
             "signCount": 0,
         }
-        await self._devtools.send("WebAuthn.addCredential", {"authenticatorId": self._id, "credential": credential})
-
-
-async def register(page: Page, provider: str) -> None:
-    await page.goto(f"{provider}/register")
-    await page.fill("#username", "alice")
-    await page.fill("#password", PASSWORD)
-    await page.click("button.main")
-    await page.wait_for_url(f"{provider}/account")
+    )
 
 
 async def add_passkey(page: Page, provider: str, name: str) -> None:
@@ -82,7 +47,7 @@ async def add_passkey(page: Page, provider: str, name: str) -> None:
     await page.wait_for_url(f"{provider}/account/authenticators")
 
 
-async def eventually_has(device: Device, page: Page, count: int) -> None:
+async def eventually_has(device: Authenticator, page: Page, count: int) -> None:
     for _ in range(50):
         if len(await device.credentials()) == count:
             return
@@ -93,7 +58,7 @@ async def eventually_has(device: Device, page: Page, count: int) -> None:
 async def test_a_passkey_that_was_removed_is_forgotten_by_the_device(page: Page, site: tuple[str, str]) -> None:
     """And one that nobody knows, when it is presented (WebAuthn Level 3 §5.1.10)."""
     provider, _ = site
-    device = await Device.of(page)
+    device = await Authenticator.of(page)
     await register(page, provider)
     await add_passkey(page, provider, "Laptop")
     await eventually_has(device, page, 1)
@@ -102,7 +67,7 @@ async def test_a_passkey_that_was_removed_is_forgotten_by_the_device(page: Page,
     await page.wait_for_url(f"{provider}/account/authenticators")
     await eventually_has(device, page, 0)
     await page.click("#sign-out")
-    await device.keep(b"a passkey of long ago")
+    await keep_another(device, b"a passkey of long ago")
     await page.goto(f"{provider}/login")
     error = page.locator("#error")
     await error.wait_for()
@@ -112,7 +77,7 @@ async def test_a_passkey_that_was_removed_is_forgotten_by_the_device(page: Page,
 
 async def test_an_account_without_a_password(page: Page, site: tuple[str, str]) -> None:
     provider, _ = site
-    device = await Device.of(page)
+    device = await Authenticator.of(page)
     await register(page, provider)
     await add_passkey(page, provider, "Laptop")
     await page.goto(f"{provider}/account/password")
@@ -135,7 +100,7 @@ async def test_an_account_without_a_password(page: Page, site: tuple[str, str]) 
 
 async def test_a_passkey_comes_by_itself_after_a_password(page: Page, site: tuple[str, str]) -> None:
     provider, _ = site
-    device = await Device.of(page)
+    device = await Authenticator.of(page)
     await register(page, provider)
     await page.click("#sign-out")
     await page.add_init_script(MAKES_PASSKEYS)

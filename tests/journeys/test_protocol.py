@@ -39,7 +39,7 @@ async def signed_in(rig: Rig) -> tuple[Browser, dict[str, str]]:
 
 
 async def test_register_consent_exchange_userinfo(rig: Rig) -> None:
-    """ASVS 10.7.1, 10.7.2."""
+    """ASVS 10.7.1."""
     _, answer = await signed_in(rig)
     assert answer["state"] == "af0ifjsldkj"
     assert answer["iss"] == ISSUER

@@ -155,6 +155,9 @@ def test_post_logout_uris_may_not_bring_the_state() -> None:
             {"grant_types"},
             id="RFC6749-4.4-public",
         ),
+        pytest.param({"response_modes": ["query", "fragment"]}, {"response_modes"}, id="ASVS-10.4.12-fragment"),
+        pytest.param({"response_modes": []}, {"response_modes"}, id="no-response-mode"),
+        pytest.param({"response_modes": "query"}, {"response_modes"}, id="response-mode-text"),
         pytest.param({"token_endpoint_auth_method": "client_secret_jwt"}, {"token_endpoint_auth_method"}, id="method"),
         pytest.param({"token_endpoint_auth_method": "private_key_jwt"}, {"jwks"}, id="no-keys"),
         pytest.param({"scope": 'openid "x"'}, {"scope"}, id="RFC6749-3.3-quote"),
@@ -178,6 +181,16 @@ def test_post_logout_uris_may_not_bring_the_state() -> None:
 )
 def test_what_is_refused(members: dict[str, Any], guilty: set[str]) -> None:
     assert faults(**members).keys() == guilty
+
+
+@pytest.mark.parametrize("member", ["logo_uri", "policy_uri", "tos_uri", "redirect_uris", "post_logout_redirect_uris"])
+@pytest.mark.parametrize(
+    "address",
+    ["file:///etc/passwd", "http://169.254.169.254/", "http://10.0.0.5/", "http://user@127.0.0.1/", "//host/"],
+)
+def test_A_58_no_address_of_the_inner_network_is_registered(member: str, address: str) -> None:
+    """Every member that is an address; what is https is judged when it is fetched, by what its name leads to then."""
+    assert faults(**{member: [address] if member.endswith("s") else address}).keys() == {member}
 
 
 def test_pages_may_have_a_fragment() -> None:

@@ -18,6 +18,7 @@ FULL = Client(
     redirect_uris=("https://bank.example/a", "https://bank.example/b"),
     post_logout_redirect_uris=("https://bank.example/",),
     grant_types=("authorization_code",),
+    response_modes=("form_post",),
     scope=("openid", "x"),
     jwks={"keys": [{"kty": "OKP"}]},
     id_token_signed_response_alg="ES256",

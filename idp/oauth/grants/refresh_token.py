@@ -38,7 +38,7 @@ async def redeem(request: TokenRequest) -> Issue | OAuthError:
     if found.consumed_at is None and not set(asked) <= set(authorization.scope):
         return InvalidScope("The scope is wider than what was granted.")
     if not await consume_refresh_token(request.conn, secret, now=request.now):
-        if found.expires_at <= request.now:
+        if found.consumed_at is None and found.expires_at <= request.now:
             return InvalidGrant(REFUSED, detail="the refresh token has expired")
         ended = await revoke_authorization(request.conn, authorization.id, now=request.now)
         return InvalidGrant(REFUSED, detail="the refresh token was used again", ended=ended)

@@ -10,24 +10,20 @@ from starlette.responses import Response
 from idp.authn.freshness import STEP_UP_LIFE, recent
 from idp.authn.methods import authenticators
 from idp.authn.policy import is_backup, outlook, required, upheld
-from idp.base.text import Phrase
 from idp.base.uri import local_path
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.session import Session
 from idp.model.user import User
 from idp.store.database import Connection, transaction
-from idp.store.interactions import find_interaction
 from idp.store.users import find_user
-from idp.web import cookies
-from idp.web.answers import allow_form_target, page, see_other
+from idp.web.answers import page, see_other
 from idp.web.flow import begin, bind, current_session, raise_session
 from idp.web.forms import read_page_form
-from idp.web.notices import notify_user
 from idp.web.pages import ConfirmPage, Person
 from idp.web.provider import moment, provider_of
 from idp.web.reader import heed_account
-from idp.web.standing import asked_of, is_enrolling, load_request, proof_life
+from idp.web.standing import asked_of, is_enrolling, proof_life
 from idp.web.trail import note
 
 WAYS = "/account/authenticators"
@@ -100,6 +96,8 @@ async def find_changer(request: Request, conn: Connection) -> Owner | Response:
         return owner
     if request.method == "GET":
         return await to_login(request, conn, fresh=True)
+    told = {"error": "step_up_required", "path": request.url.path[:100]}
+    await note(request, conn, "request_refused", sub=owner.user.sub, session_id=owner.session.id, **told)
     action = f"/account/confirm?return_to={quote(request.url.path)}"
     return page(request, ConfirmPage(action, Person(owner.user.username), life // timedelta(minutes=1)), status=403)
 
@@ -116,22 +114,6 @@ def return_to(request: Request) -> str:
     return local_path(request.query_params.get("return_to"), WAYS)
 
 
-def with_return(request: Request, path: str) -> str:
-    """The address of a form that goes on to the same place."""
-    return f"{path}?{request.url.query}" if "return_to" in request.query_params else path
-
-
-async def allow_return(request: Request, conn: Connection) -> None:
-    """Let the form of this page end at the client whose request waits for what is added here."""
-    path, _, interaction_id = return_to(request).partition("?interaction=")
-    browser = cookies.read(request, provider_of(request), "browser")
-    if path != "/login" or browser is None:
-        return
-    waiting = await find_interaction(conn, interaction_id, browser, now=moment(request))
-    if waiting is not None and waiting.parameters is not None:
-        allow_form_target(request, await load_request(conn, dict(waiting.parameters)))
-
-
 async def go_on_with(request: Request, conn: Connection, owner: Owner, shown: Evidence, location: str) -> Response:
     """On to that place, in a session with the authenticator that was just shown, under a new secret (G13)."""
     return await under_new_secret(request, conn, owner, see_other(location), shown)
@@ -145,14 +127,3 @@ async def under_new_secret(
     if raised is not None:
         raised.write(response, provider_of(request))
     return response
-
-
-async def note_added(
-    request: Request, conn: Connection, owner: Owner, method: str, credential_id: str, name: Phrase
-) -> None:
-    """Keep that an authenticator was added, and tell its owner."""
-    sub, session_id = owner.user.sub, owner.session.id
-    await note(
-        request, conn, "authenticator_added", sub=sub, session_id=session_id, method=method, credential=credential_id
-    )
-    await notify_user(request, conn, owner.user, "authenticator_added", name=name)

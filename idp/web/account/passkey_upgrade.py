@@ -14,6 +14,7 @@ from idp.authn.methods import Refusal, webauthn
 from idp.store import webauthn_credentials
 from idp.store.database import Connection, transaction
 from idp.store.sessions import consume_challenge, record_challenge
+from idp.web.account.enrolling import note_not_added
 from idp.web.account.owner import Owner, find_owner, under_new_secret
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
@@ -62,6 +63,7 @@ async def finish(request: Request) -> Response:
         response = form.get("credential", "")
         made = await webauthn.register(conn, owner.user, response, challenge, provider.tools, now, conditional=True)
         if isinstance(made, Refusal):
+            await note_not_added(request, conn, owner, "webauthn", made)
             return answer
         await note(
             request,

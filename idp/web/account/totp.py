@@ -8,16 +8,8 @@ from idp.authn.methods import Refusal, totp
 from idp.model.assurance import Evidence
 from idp.store.attempts import remove_tallies
 from idp.store.database import Connection, transaction
-from idp.web.account.owner import (
-    WAYS,
-    Owner,
-    allow_return,
-    find_changer,
-    go_on_with,
-    note_added,
-    return_to,
-    with_return,
-)
+from idp.web.account.enrolling import added, allow_return, note_not_added, with_return
+from idp.web.account.owner import WAYS, Owner, find_changer, return_to
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.pages import AddTotpPage, Fault
@@ -47,11 +39,11 @@ async def confirm(request: Request) -> Response:
         code, name = form.get("code", ""), form.get("name", "")
         outcome = await totp.confirm(conn, user.sub, pending.id, code, provider.tools, now, name=name)
         if isinstance(outcome, Refusal):
+            await note_not_added(request, conn, owner, "totp", outcome)
             return await _page(request, conn, owner, Fault.of(outcome.cause))
         # Bound anew by somebody who has shown enough of the owner: what was guessed at before counts no more.
         await remove_tallies(conn, user.sub, factor="totp")
-        await note_added(request, conn, owner, "totp", outcome.id, outcome.name)
-        return await go_on_with(request, conn, owner, Evidence("totp", now, outcome.id), return_to(request))
+        return await added(request, conn, owner, Evidence("totp", now, outcome.id), outcome.name)
 
 
 async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault | None) -> Response:

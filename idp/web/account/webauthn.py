@@ -10,16 +10,8 @@ from idp.model.assurance import Evidence
 from idp.store import webauthn_credentials
 from idp.store.database import Connection, transaction
 from idp.store.sessions import consume_challenge, record_challenge
-from idp.web.account.owner import (
-    WAYS,
-    Owner,
-    allow_return,
-    find_changer,
-    go_on_with,
-    note_added,
-    return_to,
-    with_return,
-)
+from idp.web.account.enrolling import added, allow_return, note_not_added, with_return
+from idp.web.account.owner import WAYS, Owner, find_changer, return_to
 from idp.web.answers import page
 from idp.web.forms import read_page_form
 from idp.web.pages import AddPasskeyPage, Fault
@@ -46,6 +38,7 @@ async def register(request: Request) -> Response:
         response, name = form.get("credential", ""), form.get("name", "")
         outcome = await webauthn.register(conn, owner.user, response, challenge, provider.tools, now, name=name)
         if isinstance(outcome, Refusal):
+            await note_not_added(request, conn, owner, "webauthn", outcome)
             return await _page(request, conn, owner, Fault.of(outcome.cause))
         evidence = Evidence(
             "webauthn",
@@ -55,8 +48,7 @@ async def register(request: Request) -> Response:
             device_bound=not outcome.backup_eligible,
             attested=outcome.attested,
         )
-        await note_added(request, conn, owner, "webauthn", outcome.id, outcome.name)
-        return await go_on_with(request, conn, owner, evidence, return_to(request))
+        return await added(request, conn, owner, evidence, outcome.name)
 
 
 async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault | None) -> Response:

@@ -39,10 +39,9 @@ class SignInPage:
 
 
 @dataclass(frozen=True, slots=True)
-class TotpPage:
-    """The code of an authenticator app."""
+class StepPage:
+    """What all pages have on which somebody who is known shows one more thing; ``steps`` is which of how many."""
 
-    template: ClassVar[str] = "login/totp.html"
     slip: Slip
     action: str
     person: Person
@@ -50,6 +49,13 @@ class TotpPage:
     fault: Fault | None = None
     other_ways_url: str | None = None
     not_you_url: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TotpPage(StepPage):
+    """The code of an authenticator app."""
+
+    template: ClassVar[str] = "login/totp.html"
     trust_days: int | None = None
 
     @classmethod
@@ -59,8 +65,8 @@ class TotpPage:
         return cls(slip, "/login", Person("alice"), (2, 2), None, "/login/another-way", "/login/other-account")
 
 
-@dataclass(frozen=True, slots=True)
-class WebAuthnPage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WebAuthnPage(StepPage):
     """A passkey or security key: as the second step, or, with ``used`` (what was shown and when), as a step-up.
 
     ``options`` is what parseRequestOptionsFromJSON takes (WebAuthn Level 3 §5.1.9); ``unknown`` is the id of a passkey
@@ -68,14 +74,7 @@ class WebAuthnPage:
     """
 
     template: ClassVar[str] = "login/webauthn.html"
-    slip: Slip
-    action: str
-    person: Person
     options: str
-    steps: tuple[int, int] | None = None
-    fault: Fault | None = None
-    other_ways_url: str | None = None
-    not_you_url: str | None = None
     used: Phrase | None = None
     explain_phishing: bool = False
     cancel_url: str | None = None
@@ -89,9 +88,9 @@ class WebAuthnPage:
             Slip(BANK, PHISHING_RESISTANT),
             "/login",
             Person("alice"),
-            REQUEST,
             other_ways_url="/login/another-way",
             not_you_url="/login/other-account",
+            options=REQUEST,
             used=say("You signed in with your password."),
             explain_phishing=True,
             cancel_url="/login/cancel",
@@ -99,17 +98,10 @@ class WebAuthnPage:
 
 
 @dataclass(frozen=True, slots=True)
-class RecoveryPage:
+class RecoveryPage(StepPage):
     """A recovery code."""
 
     template: ClassVar[str] = "login/recovery.html"
-    slip: Slip
-    action: str
-    person: Person
-    steps: tuple[int, int] | None = None
-    fault: Fault | None = None
-    other_ways_url: str | None = None
-    not_you_url: str | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -118,25 +110,18 @@ class RecoveryPage:
         return cls(slip, "/login", Person("alice"), (2, 2), None, "/login/another-way", "/login/other-account")
 
 
-@dataclass(frozen=True, slots=True)
-class SentCodePage:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentCodePage(StepPage):
     """A code by text message or mail: to enter once one was ``sent``, else to ask for at ``send_url``.
 
     ``method`` is ``sms`` or ``email``, ``where`` so much of the number or address as its owner knows it by.
     """
 
     template: ClassVar[str] = "login/sent_code.html"
-    slip: Slip
-    action: str
     send_url: str
-    person: Person
     method: str
     where: str
     sent: bool = True
-    steps: tuple[int, int] | None = None
-    fault: Fault | None = None
-    other_ways_url: str | None = None
-    not_you_url: str | None = None
     trust_days: int | None = None
 
     @classmethod
@@ -145,13 +130,13 @@ class SentCodePage:
         return cls(
             Slip(BANK, TWO_STEPS),
             "/login",
-            "/login/send-code",
             Person("alice"),
-            "sms",
-            "••• 123",
-            steps=(2, 2),
+            (2, 2),
             other_ways_url="/login/another-way",
             not_you_url="/login/other-account",
+            send_url="/login/send-code",
+            method="sms",
+            where="••• 123",
         )
 
 

@@ -21,15 +21,15 @@ async def draw_sent(request: Request, conn: Connection, stage: Stage, method: st
     return SentCodePage(
         slip_of(visit.standing),
         stage.action(method),
-        stage.send_url(method),
         Person(user.username),
-        method,
-        where,
+        (2, 2) if visit.interaction.evidence else None,
+        sent_fault(stage.fault),
+        stage.other_ways_url,
+        stage.not_you_url,
+        send_url=stage.send_url(method),
+        method=method,
+        where=where,
         sent=waits,
-        steps=(2, 2) if visit.interaction.evidence else None,
-        fault=sent_fault(stage.fault),
-        other_ways_url=stage.other_ways_url,
-        not_you_url=stage.not_you_url,
         trust_days=stage.trust_days if shows_more_than_mail(method) else None,
     )
 

@@ -5,10 +5,11 @@ from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
+from typing import Any, Self
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, Page, async_playwright
+from playwright.async_api import Browser, CDPSession, Page, async_playwright
 
 from idp.web.pages import STATIC
 
@@ -53,6 +54,50 @@ async def page(browser: Browser) -> AsyncIterator[Page]:
     context = await browser.new_context()
     yield await context.new_page()
     await context.close()
+
+
+class Authenticator:
+    """A virtual authenticator of a page's browser: it keeps passkeys and verifies its user, as a laptop does."""
+
+    def __init__(self, devtools: CDPSession, id_: str) -> None:
+        self._devtools, self._id = devtools, id_
+
+    @classmethod
+    async def of(cls, page: Page) -> Self:
+        """A new one, which is touched by itself whenever a page asks for it."""
+        devtools = await page.context.new_cdp_session(page)
+        await devtools.send("WebAuthn.enable")
+        options = {
+            "protocol": "ctap2",
+            "transport": "internal",
+            "hasResidentKey": True,
+            "hasUserVerification": True,
+            "isUserVerified": True,
+            "automaticPresenceSimulation": True,
+        }
+        added = await devtools.send("WebAuthn.addVirtualAuthenticator", {"options": options})
+        return cls(devtools, added["authenticatorId"])
+
+    async def touch(self, enabled: bool) -> None:
+        """Whether somebody touches it from now on."""
+        await self._send("setAutomaticPresenceSimulation", enabled=enabled)
+
+    async def verify_user(self, verified: bool) -> None:
+        """Whether it recognizes its user from now on."""
+        await self._send("setUserVerified", isUserVerified=verified)
+
+    async def credentials(self) -> list[dict[str, Any]]:
+        """What it keeps."""
+        return list((await self._send("getCredentials"))["credentials"])
+
+    async def add(self, credential: dict[str, Any]) -> None:
+        """Let it keep one more."""
+        await self._send("addCredential", credential=credential)
+
+    async def _send(self, command: str, **values: object) -> dict[str, Any]:
+        parameters = {"authenticatorId": self._id, **values}
+        answer: dict[str, Any] = await self._devtools.send(f"WebAuthn.{command}", parameters)
+        return answer
 
 
 @contextmanager

@@ -1,12 +1,18 @@
 """The command line as an operator meets it, on a database of the test's own."""
 
+import asyncio
 import json
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import typer
 from typer.testing import CliRunner, Result
+
+from idp.store.database import Connection, open_pool, transaction
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,3 +43,16 @@ class Installation:
         result = self.do(*arguments, "--json", stdin=stdin)
         assert (result.exit_code, result.stdout) == (1, ""), result.output
         return result.stderr
+
+    def in_database(self, work: Callable[[Connection], Awaitable[T]]) -> T:
+        """What the work answers that is done in a transaction on the installation's database."""
+
+        async def _run() -> T:
+            pool = await open_pool(self.database)
+            try:
+                async with transaction(pool) as conn:
+                    return await work(conn)
+            finally:
+                await pool.close()
+
+        return asyncio.run(_run())

@@ -6,7 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, TypeVar
@@ -41,24 +40,12 @@ def idp(database: str, tmp_path: Path) -> Installation:
     return Installation(app, database, tmp_path)
 
 
-def in_database(idp: Installation, work: Callable[[Connection], Awaitable[T]]) -> T:
-    async def _run() -> T:
-        pool = await open_pool(idp.database)
-        try:
-            async with transaction(pool) as conn:
-                return await work(conn)
-        finally:
-            await pool.close()
-
-    return asyncio.run(_run())
-
-
 def record(idp: Installation, *events: Event) -> None:
     async def _record(conn: Connection) -> None:
         for event in events:
             await record_event(conn, event)
 
-    in_database(idp, _record)
+    idp.in_database(_record)
 
 
 def tail(idp: Installation, *arguments: str) -> Any:
@@ -95,7 +82,7 @@ def test_16_4_1_what_is_written_adds_no_line(idp: Installation, hostile: str) ->
     words = shown.replace(json.dumps(hostile, ensure_ascii=False), "")
     assert "user=admin" not in words
     assert tail(idp)[0]["details"]["cause"] == hostile
-    [event] = in_database(idp, list_events)
+    [event] = idp.in_database(list_events)
     assert line(event, None) != line(Event("sign_in_failed", "anonymous", AT, details={"cause": "a\n"}), None)
 
 
@@ -307,7 +294,7 @@ def lock_totp(idp: Installation, sub: str) -> None:
         await lock_tallies(conn, buckets, AT)
         await record_tallies(conn, dict.fromkeys(buckets, Tally(100, 1, AT, AT)))
 
-    in_database(idp, _lock)
+    idp.in_database(_lock)
 
 
 def test_a_factor_that_is_off_is_shown_and_unlocked(idp: Installation) -> None:
@@ -322,7 +309,7 @@ def test_a_factor_that_is_off_is_shown_and_unlocked(idp: Installation) -> None:
     assert idp.do("user", "credentials", "alice").stdout.count("switched off") == 1
     assert idp.do("user", "unlock", "alice").stdout == "Forgot all failed attempts against alice. Works again: totp.\n"
     assert idp.json("user", "show", "alice")["locked"] == []
-    assert in_database(idp, lambda conn: find_misses(conn, sub)) == {}
+    assert idp.in_database(lambda conn: find_misses(conn, sub)) == {}
     assert last(idp)[0]["details"] == {"methods": ["totp"], "tallies": 2}
     assert idp.json("user", "unlock", "alice") == {"sub": sub, "unlocked": [], "tallies": 0}
     assert "no user" in idp.refused("user", "unlock", "nobody")

@@ -72,6 +72,13 @@ def test_an_unknown_client_is_refused(idp: Installation) -> None:
             assert "there is no client" in idp.refused(command, client_id)
 
 
+def test_10_4_12_response_modes_are_listed(idp: Installation) -> None:
+    added = idp.json(*ADD, "--response-mode", "form_post")
+    assert added["response_modes"] == ["form_post"]
+    modes = ("--response-mode", "query", "--response-mode", "form_post")
+    assert idp.json("update", added["client_id"], *modes)["response_modes"] == ["query", "form_post"]
+
+
 def test_update_changes_what_is_given(idp: Installation) -> None:
     added = idp.json(*ADD, "--min-acr", "mfa", "--policy-uri", "https://bank.example/privacy")
     updated = idp.json("update", added["client_id"], "--name", "New Bank", "--min-acr", "")

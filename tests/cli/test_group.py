@@ -1,4 +1,3 @@
-import asyncio
 from pathlib import Path
 from typing import Any
 
@@ -7,7 +6,6 @@ import pytest
 from idp.cli import user
 from idp.cli.group import app
 from idp.cli.trail import os_user
-from idp.store.database import open_pool, transaction
 from tests.cli.installation import Installation
 
 
@@ -24,17 +22,9 @@ def people(idp: Installation) -> Installation:
 
 def trail(idp: Installation) -> list[tuple[str, str, str | None, dict[str, Any]]]:
     """What the audit trail has of groups: the event, who did it, to whom and what."""
-
-    async def _read() -> list[tuple[str, str, str | None, dict[str, Any]]]:
-        pool = await open_pool(idp.database)
-        try:
-            async with transaction(pool) as conn:
-                rows = await conn.fetch("SELECT * FROM audit_events WHERE event LIKE 'group%' ORDER BY id")
-        finally:
-            await pool.close()
-        return [(row["event"], row["actor"], row["sub"], row["details"]) for row in rows]
-
-    return asyncio.run(_read())
+    statement = "SELECT * FROM audit_events WHERE event LIKE 'group%' ORDER BY id"
+    rows = idp.in_database(lambda conn: conn.fetch(statement))
+    return [(row["event"], row["actor"], row["sub"], row["details"]) for row in rows]
 
 
 def by_operator(**details: object) -> dict[str, object]:

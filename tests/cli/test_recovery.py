@@ -1,6 +1,5 @@
 """`idp user recover`: an operator starts the recovery of an account."""
 
-import asyncio
 import base64
 import json
 import re
@@ -12,7 +11,7 @@ from idp.base.digest import sha256
 from idp.base.entropy import system_entropy
 from idp.base.seal import load_or_create
 from idp.cli.user import app
-from idp.store.database import Row, open_pool, transaction
+from idp.store.database import Row
 from idp.store.outbox import text_of
 from tests.cli.installation import Installation
 
@@ -26,16 +25,7 @@ def idp(database: str, tmp_path: Path) -> Installation:
 
 def rows(idp: Installation, sql: str) -> list[Row]:
     """What the database answers."""
-
-    async def _run() -> list[Row]:
-        pool = await open_pool(idp.database)
-        try:
-            async with transaction(pool) as conn:
-                return await conn.fetch(sql)
-        finally:
-            await pool.close()
-
-    return asyncio.run(_run())
+    return idp.in_database(lambda conn: conn.fetch(sql))
 
 
 def test_6_4_6_it_sends_a_link_and_neither_sets_nor_shows_a_password(idp: Installation) -> None:

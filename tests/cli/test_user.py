@@ -1,17 +1,16 @@
-import asyncio
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TypeVar
 
 import pytest
 
-from idp.cli.user import REASONS, app
+from idp.cli.user import app
+from idp.cli.user.adding import REASONS
 from idp.model.assurance import Evidence
 from idp.model.credential import TotpCredential
 from idp.model.user import User
 from idp.store import sessions, totp_credentials, users
-from idp.store.database import Connection, open_pool, transaction
+from idp.store.database import Connection
 from tests.cli.installation import Installation
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -22,18 +21,6 @@ T = TypeVar("T")
 @pytest.fixture
 def idp(database: str, tmp_path: Path) -> Installation:
     return Installation(app, database, tmp_path)
-
-
-def in_database(idp: Installation, work: Callable[[Connection], Awaitable[T]]) -> T:
-    async def _run() -> T:
-        pool = await open_pool(idp.database)
-        try:
-            async with transaction(pool) as conn:
-                return await work(conn)
-        finally:
-            await pool.close()
-
-    return asyncio.run(_run())
 
 
 def test_add_answers_the_sub(idp: Installation) -> None:
@@ -50,7 +37,7 @@ def test_a_password_is_one_line_of_standard_input(idp: Installation) -> None:
     assert added["password"] is True
     [credential] = idp.json("credentials", "alice")["credentials"]
     assert (credential["method"], credential["id"]) == ("password", None)
-    user = in_database(idp, lambda conn: users.get_user(conn, added["sub"]))
+    user = idp.in_database(lambda conn: users.get_user(conn, added["sub"]))
     assert user.password_hash is not None
     assert user.password_hash.startswith("$argon2id$")
     assert PASSWORD not in idp.do("show", "alice").output
@@ -106,9 +93,9 @@ def test_disabling_ends_the_sessions(idp: Installation) -> None:
     sub = idp.json("add", "--username", "alice")["sub"]
     evidence = (Evidence("password", NOW),)
     day = timedelta(days=1)
-    in_database(idp, lambda conn: sessions.create_session(conn, "s1", "secret", sub, evidence, now=NOW, life=day))
+    idp.in_database(lambda conn: sessions.create_session(conn, "s1", "secret", sub, evidence, now=NOW, life=day))
     assert idp.json("disable", "alice")["disabled_at"]
-    found = in_database(idp, lambda conn: sessions.find_session(conn, "secret", now=NOW, idle=day))
+    found = idp.in_database(lambda conn: sessions.find_session(conn, "secret", now=NOW, idle=day))
     assert found is None or found.ended_at is not None
     assert idp.json("enable", "alice")["disabled_at"] is None
 
@@ -117,9 +104,9 @@ def test_credentials_are_listed_once_they_count(idp: Installation) -> None:
     sub = idp.json("add", "--username", "alice")["sub"]
     assert "nothing to sign in with" in idp.do("credentials", "alice").stdout
     pending = TotpCredential("c1", sub, "Phone", b"sealed", NOW)
-    in_database(idp, lambda conn: totp_credentials.create_pending(conn, pending))
+    idp.in_database(lambda conn: totp_credentials.create_pending(conn, pending))
     assert idp.json("credentials", "alice") == {"sub": sub, "credentials": []}
-    in_database(idp, lambda conn: totp_credentials.confirm(conn, pending, 1, NOW, begun_after=NOW - timedelta(1)))
+    idp.in_database(lambda conn: totp_credentials.confirm(conn, pending, 1, NOW, begun_after=NOW - timedelta(1)))
     [credential] = idp.json("credentials", "alice")["credentials"]
     assert (credential["id"], credential["method"], credential["name"]) == ("c1", "totp", "Phone")
 
@@ -152,6 +139,6 @@ def test_a_long_list_is_whole_and_in_order(idp: Installation) -> None:
             await users.create(conn, User(f"sub{number}", name, NOW, NOW), username_canonical=name)
 
     assert "idp user add" in idp.do("list").stdout
-    in_database(idp, _fill)
+    idp.in_database(_fill)
     listed = [user["username"] for user in idp.json("list")["users"]]
     assert listed == [f"user{number:03}" for number in range(250)]

@@ -1,16 +1,16 @@
 """All pages in a real browser: accessible, silent, under the real content security policy."""
 
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import Iterator
 from urllib.parse import parse_qsl
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, CDPSession, Page, Route
+from playwright.async_api import Browser, Page, Route
 
 from idp.web.pages import WORDS, FormPostPage, NewCodesPage, SignInPage
 from tests.accessibility import VIEWS, View, examine, table, written
-from tests.browser import serving
+from tests.browser import Authenticator, serving
 from tests.gallery import gallery, pages
 
 pytestmark = pytest.mark.browser
@@ -24,21 +24,8 @@ def site() -> Iterator[str]:
 
 
 @pytest_asyncio.fixture
-async def authenticator(page: Page) -> AsyncIterator[tuple[CDPSession, str]]:
-    """A virtual authenticator with user verification, as a laptop has one."""
-    session = await page.context.new_cdp_session(page)
-    await session.send("WebAuthn.enable")
-    options = {
-        "protocol": "ctap2",
-        "transport": "internal",
-        "hasResidentKey": True,
-        "hasUserVerification": True,
-        "isUserVerified": True,
-        "automaticPresenceSimulation": True,
-    }
-    made = await session.send("WebAuthn.addVirtualAuthenticator", {"options": options})
-    yield session, made["authenticatorId"]
-    await session.detach()
+async def authenticator(page: Page) -> Authenticator:
+    return await Authenticator.of(page)
 
 
 async def stay(route: Route) -> None:
@@ -152,7 +139,7 @@ async def test_without_script_no_ceremony_is_offered(browser: Browser, site: str
     await context.close()
 
 
-async def test_a_passkey_is_made_and_then_used(page: Page, site: str, authenticator: tuple[CDPSession, str]) -> None:
+async def test_a_passkey_is_made_and_then_used(page: Page, site: str, authenticator: Authenticator) -> None:
     assert authenticator
     await page.goto(f"{site}/account-add-passkey")
     await page.fill("#name", "Laptop")
@@ -168,7 +155,7 @@ async def test_a_passkey_is_made_and_then_used(page: Page, site: str, authentica
 
 
 async def test_a_passkey_offered_by_autofill_needs_no_press(
-    page: Page, site: str, authenticator: tuple[CDPSession, str]
+    page: Page, site: str, authenticator: Authenticator
 ) -> None:
     assert authenticator
     await page.goto(f"{site}/account-add-passkey")
@@ -180,11 +167,10 @@ async def test_a_passkey_offered_by_autofill_needs_no_press(
 
 @pytest.mark.parametrize("name", ["login-password", "login-webauthn"])
 async def test_a_refused_ceremony_is_explained_and_can_be_tried_again(
-    page: Page, site: str, authenticator: tuple[CDPSession, str], name: str
+    page: Page, site: str, authenticator: Authenticator, name: str
 ) -> None:
-    session, authenticator_id = authenticator
     await page.goto(f"{site}/{name}")
-    await session.send("WebAuthn.setUserVerified", {"authenticatorId": authenticator_id, "isUserVerified": False})
+    await authenticator.verify_user(False)
     for _ in range(2):
         await page.click("#use-passkey")
         error = page.locator("#error")

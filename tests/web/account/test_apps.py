@@ -1,9 +1,12 @@
 """The page of connected apps: who can use the account, and no more from the moment that it is taken back."""
 
+import asyncio
 from datetime import timedelta
 
 import httpx2
 
+from idp.store.authorizations import revoke_of_client
+from idp.store.consents import revoke_consent
 from idp.store.database import transaction
 from tests.cluster import Cluster
 from tests.driver import Browser, Rig, authorization, call, exchange, response_of
@@ -128,6 +131,23 @@ async def test_10_4_9_the_tokens_are_dead_on_every_server_at_once(cluster: Clust
         assert not (await cluster.introspect(tokens["access_token"]))["active"]
         assert (await cluster.refresh(tokens["refresh_token"])).json()["error"] == "invalid_grant"
     assert (await cluster.refresh(kept["refresh_token"], "spa")).status_code == 200
+
+
+async def test_10_4_9_no_code_slips_past_a_withdrawal_under_way(rig: Rig) -> None:
+    """The app asks in silence, again and again, also while it is removed (ASVS 10.4.9, 15.4.2)."""
+    browser = rig.browser()
+    await browser.register()
+    await allow(rig, browser)
+    async with transaction(rig.app.state.provider.pool) as conn:
+        sub = await conn.fetchval("SELECT sub FROM users")
+        await revoke_consent(conn, sub, "web")
+        await revoke_of_client(conn, sub, "web", rig.clock())
+        asking = asyncio.create_task(browser.http.get(authorization(prompt="none", scope=OFFLINE)))
+        for _ in range(500):
+            if await conn.fetchval("SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"):
+                break
+            await asyncio.sleep(0.01)
+    assert response_of(await asking)["error"] == "consent_required"
 
 
 async def test_A_74_nobody_removes_the_app_of_another(rig: Rig) -> None:

@@ -22,7 +22,7 @@ async def add(request: Request) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
-        return await _page(request, conn, owner, None)
+        return await _page(request, conn, owner)
 
 
 async def confirm(request: Request) -> Response:
@@ -33,20 +33,22 @@ async def confirm(request: Request) -> Response:
         if isinstance(owner, Response):
             return owner
         user = owner.user
+        code, name = form.get("code", ""), form.get("name", "")
         pending = await totp.find_enrolment(conn, user, provider.tools, now)
         if pending is None:
-            return await _page(request, conn, owner, Fault.of("form_expired"))
-        code, name = form.get("code", ""), form.get("name", "")
+            return await _page(request, conn, owner, Fault.of("form_expired"), name)
         outcome = await totp.confirm(conn, user.sub, pending.id, code, provider.tools, now, name=name)
         if isinstance(outcome, Refusal):
             await note_not_added(request, conn, owner, "totp", outcome)
-            return await _page(request, conn, owner, Fault.of(outcome.cause))
+            return await _page(request, conn, owner, Fault.of(outcome.cause), name)
         # Bound anew by somebody who has shown enough of the owner: what was guessed at before counts no more.
         await remove_tallies(conn, user.sub, factor="totp")
         return await added(request, conn, owner, Evidence("totp", now, outcome.id), outcome.name)
 
 
-async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault | None) -> Response:
+async def _page(
+    request: Request, conn: Connection, owner: Owner, fault: Fault | None = None, name: str = ""
+) -> Response:
     tools, now = provider_of(request).tools, moment(request)
     shown = await totp.find_enrolment(conn, owner.user, tools, now) if fault else None
     enrolment = shown or await totp.begin_enrolment(conn, owner.user, tools, now)
@@ -59,6 +61,7 @@ async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault |
         enrolment.uri,
         enrolment.secret,
         fault,
+        name,
         cancel_url=return_to(request),
     )
     return page(request, content, status=400 if fault else 200)

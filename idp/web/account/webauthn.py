@@ -24,7 +24,7 @@ async def add(request: Request) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
-        return await _page(request, conn, owner, None)
+        return await _page(request, conn, owner)
 
 
 async def register(request: Request) -> Response:
@@ -39,7 +39,7 @@ async def register(request: Request) -> Response:
         outcome = await webauthn.register(conn, owner.user, response, challenge, provider.tools, now, name=name)
         if isinstance(outcome, Refusal):
             await note_not_added(request, conn, owner, "webauthn", outcome)
-            return await _page(request, conn, owner, Fault.of(outcome.cause))
+            return await _page(request, conn, owner, Fault.of(outcome.cause), name)
         evidence = Evidence(
             "webauthn",
             now,
@@ -51,7 +51,9 @@ async def register(request: Request) -> Response:
         return await added(request, conn, owner, evidence, outcome.name)
 
 
-async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault | None) -> Response:
+async def _page(
+    request: Request, conn: Connection, owner: Owner, fault: Fault | None = None, name: str = ""
+) -> Response:
     provider = provider_of(request)
     challenge = provider.entropy(webauthn.CHALLENGE_BYTES)
     await record_challenge(conn, owner.session.id, challenge, now=moment(request))
@@ -59,6 +61,6 @@ async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault |
     options = webauthn.registration_options(owner.user, existing, challenge, provider.tools.relying_party)
     await allow_return(request, conn)
     content = AddPasskeyPage(
-        with_return(request, f"{WAYS}/add-passkey"), json.dumps(options), fault, cancel_url=return_to(request)
+        with_return(request, f"{WAYS}/add-passkey"), json.dumps(options), fault, name, cancel_url=return_to(request)
     )
     return page(request, content, status=400 if fault else 200)

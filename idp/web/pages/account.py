@@ -7,7 +7,7 @@ import segno
 from markupsafe import Markup
 
 from idp.base.text import Day, Listing, Moment, Phrase, say, say_many
-from idp.web.pages.parts import Authenticator, Device, Fault, Person, Place, Protection, Slip
+from idp.web.pages.parts import Authenticator, Device, Fault, Person, Place, Protection
 from idp.web.pages.samples import MARCH, NOVEMBER
 
 _CREATE = (
@@ -148,7 +148,6 @@ class AddTotpPage:
     fault: Fault | None = None
     name: str = ""
     cancel_url: str = "/account/authenticators"
-    slip: Slip | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -170,7 +169,6 @@ class AddPasskeyPage:
     fault: Fault | None = None
     name: str = ""
     cancel_url: str = "/account/authenticators"
-    slip: Slip | None = None
 
     @classmethod
     def sample(cls) -> Self:
@@ -191,7 +189,6 @@ class AddPhonePage:
     passkey_url: str = "/account/authenticators/add-passkey"
     totp_url: str = "/account/authenticators/add-totp"
     cancel_url: str = "/account/authenticators"
-    slip: Slip | None = None
 
     @classmethod
     def sample(cls) -> Self:

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from typing import Literal, TypeAlias
 
 from idp.base.digest import sha256
 from idp.model.assurance import Evidence
@@ -109,20 +110,26 @@ async def rotate_session(
     return None if row is None else _session(row)
 
 
-async def record_challenge(conn: Connection, session_id: str, challenge: bytes, *, now: datetime) -> None:
-    """Keep the newest challenge for enrolling an authenticator, in place of any before it."""
-    await conn.execute(
-        "UPDATE sessions SET challenge = $2, challenge_at = $3 WHERE id = $1", session_id, challenge, now
-    )
+ChallengeKind: TypeAlias = Literal["challenge", "upgrade_challenge"]
+"""That of the page that adds an authenticator, and that of the passkey which the browser makes by itself meanwhile."""
 
 
-async def consume_challenge(conn: Connection, session_id: str, *, now: datetime, life: timedelta) -> bytes | None:
+async def record_challenge(
+    conn: Connection, session_id: str, challenge: bytes, *, now: datetime, kind: ChallengeKind = "challenge"
+) -> None:
+    """Keep the newest challenge for enrolling an authenticator, in place of any of its kind before it."""
+    await conn.execute(f"UPDATE sessions SET {kind} = $2, {kind}_at = $3 WHERE id = $1", session_id, challenge, now)
+
+
+async def consume_challenge(
+    conn: Connection, session_id: str, *, now: datetime, life: timedelta, kind: ChallengeKind = "challenge"
+) -> bytes | None:
     """Take the enrolment challenge: it is answered once, and only while it is young (WebAuthn §13.4.3)."""
     row = await conn.fetchrow(
-        """
-        UPDATE sessions AS after SET challenge = NULL
-        FROM (SELECT id, challenge FROM sessions WHERE id = $1 FOR UPDATE) AS before
-        WHERE after.id = before.id AND before.challenge IS NOT NULL AND after.challenge_at > $2
+        f"""
+        UPDATE sessions AS after SET {kind} = NULL
+        FROM (SELECT id, {kind} AS challenge FROM sessions WHERE id = $1 FOR UPDATE) AS before
+        WHERE after.id = before.id AND before.challenge IS NOT NULL AND after.{kind}_at > $2
         RETURNING before.challenge
         """,
         session_id,

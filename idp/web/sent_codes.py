@@ -12,6 +12,7 @@ from starlette.responses import Response
 from idp.authn.methods import find_method, sms
 from idp.authn.methods.sent_code import LIFE, make_code
 from idp.authn.sending import held_back
+from idp.authn.throttle import CLAIM_PHONE
 from idp.base.entropy import identifier
 from idp.model.message import Message
 from idp.model.user import User
@@ -26,7 +27,7 @@ from idp.web.provider import moment, provider_of
 from idp.web.reader import language_for
 from idp.web.trail import note, note_refusal
 
-_BY_TEXT = frozenset({"sms", sms.CLAIM})
+_BY_TEXT = frozenset({"sms", CLAIM_PHONE})
 
 
 def is_sent(method: str) -> bool:
@@ -78,11 +79,11 @@ async def send_again(request: Request) -> Response:
 async def send_code(request: Request, flow: str, user: User, method: str, recipient: str) -> None:
     """Keep a new code of this flow with the message that carries it; beyond a limit everything looks the same.
 
-    ``method`` is that of the step, or ``sms.CLAIM`` for a number that is merely claimed. What stands in for a code
+    ``method`` is that of the step, or ``CLAIM_PHONE`` for a number that is merely claimed. What stands in for a code
     that was held back is right for no six digits: whoever asks often has no more to guess at than what was sent.
     """
     provider, now = provider_of(request), moment(request)
-    is_sms, claimed = method in _BY_TEXT, method == sms.CLAIM
+    is_sms, claimed = method in _BY_TEXT, method == CLAIM_PHONE
     prefix, others = (sms.prefix(recipient), tuple(_BY_TEXT - {method})) if is_sms else (recipient, ())
     code, kept = make_code(provider.tools, flow, method, user.sub, recipient, now, prefix=prefix)
     async with transaction(provider.pool) as conn:

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import re
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -17,7 +17,7 @@ from idp.cli.trail import os_user
 from idp.model.event import Event
 from idp.store import known_devices
 from idp.store.audit_events import list_events
-from idp.store.database import Connection, open_pool, transaction
+from idp.store.database import Connection
 from tests.attacks.test_trail import DIGEST, FAILS, TRIGGER, documented
 from tests.cli.installation import Installation
 from tests.cli.test_audit import _first_start
@@ -56,18 +56,6 @@ def idp(database: str, tmp_path: Path) -> Installation:
     return Installation(app, database, tmp_path)
 
 
-def in_database(idp: Installation, work: Callable[[Connection], Awaitable[T]]) -> T:
-    async def _run() -> T:
-        pool = await open_pool(idp.database)
-        try:
-            async with transaction(pool) as conn:
-                return await work(conn)
-        finally:
-            await pool.close()
-
-    return asyncio.run(_run())
-
-
 async def events(conn: Connection) -> tuple[Event, ...]:
     return await list_events(conn, limit=1000)
 
@@ -91,9 +79,9 @@ def without(idp: Installation, event: str, do: Callable[[], Result]) -> Result:
         await conn.execute("DROP TRIGGER fail ON audit_events")
         await conn.execute("DROP FUNCTION fail")
 
-    in_database(idp, begin)
+    idp.in_database(begin)
     result = do()
-    in_database(idp, end)
+    idp.in_database(end)
     return result
 
 
@@ -106,7 +94,7 @@ async def trust(conn: Connection, sub: str) -> None:
 
 def told_of(idp: Installation, after: int, event: str) -> list[Event]:
     """The rows of this event behind that place."""
-    found = in_database(idp, events)
+    found = idp.in_database(events)
     return [row for row in found if row.event == event and (row.id or 0) > after]
 
 
@@ -137,12 +125,12 @@ def test_16_3_1_and_16_5_3_each_command_has_one_row_and_is_nothing_without_it(id
     for event, command in COMMANDS:
         arguments = [meant.get(word, word) for word in command]
         do = partial(idp.do, *arguments, "--json", stdin=PASSWORD)
-        in_database(idp, partial(trust, sub=sub["sub"]) if event == "device_trust_ended" else kept)
-        before = in_database(idp, kept)
+        idp.in_database(partial(trust, sub=sub["sub"]) if event == "device_trust_ended" else kept)
+        before = idp.in_database(kept)
         found = [] if without(idp, event, do).exit_code else ["without it the command succeeds"]
-        after = in_database(idp, kept)
+        after = idp.in_database(kept)
         found += [f"{table} changed without it" for table in before if before[table] != after[table]]
-        place = max(row.id or 0 for row in in_database(idp, events))
+        place = max(row.id or 0 for row in idp.in_database(events))
         result = do()
         secret = json.loads(result.stdout or "{}").get("client_secret") or ""
         found += faults_of(told_of(idp, place, event), secret) if result.exit_code == 0 else [result.output]

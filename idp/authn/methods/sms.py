@@ -16,8 +16,6 @@ from idp.store.database import Connection
 
 CREDENTIAL = "phone"
 """An account has one number."""
-CLAIM = "claim_phone"
-"""What a code is kept under that is to prove a number: it is no code to sign in with."""
 _SHOWN = 3
 _BLOCK = 4
 

@@ -1,5 +1,7 @@
 """What the pages have in common that add an authenticator: where they lead back to, and what is kept and told of it."""
 
+from typing import Any
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -34,18 +36,16 @@ async def allow_return(request: Request, conn: Connection) -> None:
 
 
 async def added(request: Request, conn: Connection, owner: Owner, shown: Evidence, name: Phrase) -> Response:
-    """Keep that an authenticator was added, and tell its owner; on to what waits for it, where it has been shown."""
-    await note(
-        request,
-        conn,
-        "authenticator_added",
-        sub=owner.user.sub,
-        session_id=owner.session.id,
-        method=shown.method,
-        credential=shown.credential_id,
-    )
-    await notify_user(request, conn, owner.user, "authenticator_added", name=name)
+    """Keep and tell that an authenticator was added; on to what waits for it, since it has just been shown."""
+    await tell_added(request, conn, owner, name, method=shown.method, credential=shown.credential_id)
     return await go_on_with(request, conn, owner, shown, return_to(request))
+
+
+async def tell_added(request: Request, conn: Connection, owner: Owner, name: Phrase, **details: Any) -> None:
+    """Keep that an authenticator was added, and tell its owner."""
+    sub, session_id = owner.user.sub, owner.session.id
+    await note(request, conn, "authenticator_added", sub=sub, session_id=session_id, **details)
+    await notify_user(request, conn, owner.user, "authenticator_added", name=name)
 
 
 async def note_not_added(request: Request, conn: Connection, owner: Owner, method: str, refused: Refusal) -> None:

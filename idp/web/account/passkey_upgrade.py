@@ -14,12 +14,10 @@ from idp.authn.methods import Refusal, webauthn
 from idp.store import webauthn_credentials
 from idp.store.database import Connection, transaction
 from idp.store.sessions import consume_challenge, record_challenge
-from idp.web.account.enrolling import note_not_added
+from idp.web.account.enrolling import note_not_added, tell_added
 from idp.web.account.owner import Owner, find_owner, under_new_secret
 from idp.web.forms import read_page_form
-from idp.web.notices import notify_user
 from idp.web.provider import moment, provider_of
-from idp.web.trail import note
 
 UPGRADE = "/account/passkey-upgrade"
 JUST_NOW = timedelta(minutes=5)
@@ -68,17 +66,7 @@ async def finish(request: Request) -> Response:
         if isinstance(made, Refusal):
             await note_not_added(request, conn, owner, "webauthn", made)
             return answer
-        await note(
-            request,
-            conn,
-            "authenticator_added",
-            sub=owner.user.sub,
-            session_id=owner.session.id,
-            method="webauthn",
-            credential=made.id,
-            by_itself=True,
-        )
-        await notify_user(request, conn, owner.user, "authenticator_added", name=made.name)
+        await tell_added(request, conn, owner, made.name, method="webauthn", credential=made.id, by_itself=True)
         return await under_new_secret(request, conn, owner, answer)
 
 

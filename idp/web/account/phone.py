@@ -9,7 +9,7 @@ from idp.authn.accounts import parse_phone
 from idp.authn.methods import sms
 from idp.authn.methods.sent_code import CAUSES, digest_of
 from idp.authn.methods.totp import six_digits
-from idp.authn.throttle import claim_limits
+from idp.authn.throttle import CLAIM_PHONE, claim_limits
 from idp.model.assurance import Evidence
 from idp.model.sent_code import Tried
 from idp.oauth.errors import PageError
@@ -56,7 +56,7 @@ async def submit(request: Request) -> Response:
             return owner
         if number is None:
             return await _page(request, conn, None, Fault.of("phone_invalid", "phone"), typed)
-    await send_code(request, _flow(owner), owner.user, sms.CLAIM, number)
+    await send_code(request, _flow(owner), owner.user, CLAIM_PHONE, number)
     there = f"?return_to={quote(return_to(request))}" if "return_to" in request.query_params else ""
     return see_other(PATH + there)
 
@@ -96,7 +96,7 @@ async def _try(request: Request, conn: Connection, owner: Owner, number: str, ty
         return Tried.WRONG
     digest = digest_of(provider_of(request).tools.master_key, flow, code)
     return await consume_code(
-        conn, flow, sms.CLAIM, sub=owner.user.sub, recipient=number, digest=digest, now=moment(request)
+        conn, flow, CLAIM_PHONE, sub=owner.user.sub, recipient=number, digest=digest, now=moment(request)
     )
 
 
@@ -105,7 +105,7 @@ async def _keep(request: Request, conn: Connection, owner: Owner, number: str) -
     user, former = owner.user, sms.recipient(owner.user)
     await update_proved_phone(conn, user.sub, number, moment(request))
     # Bound anew by somebody who has shown enough of the owner: what was guessed at before counts no more.
-    for factor in ("sms", sms.CLAIM):
+    for factor in ("sms", CLAIM_PHONE):
         await remove_tallies(conn, user.sub, factor=factor)
     if former is not None and former != number:
         await note(
@@ -135,7 +135,7 @@ def _flow(owner: Owner) -> str:
 
 
 async def _waiting(request: Request, conn: Connection, owner: Owner) -> str | None:
-    return await find_recipient(conn, _flow(owner), sms.CLAIM, owner.user.sub, now=moment(request))
+    return await find_recipient(conn, _flow(owner), CLAIM_PHONE, owner.user.sub, now=moment(request))
 
 
 async def _page(

@@ -26,7 +26,7 @@ from functools import cache, partial
 from itertools import count, cycle
 from pathlib import Path
 from typing import Any
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, quote_plus, urlsplit
 
 import asyncpg
 import httpx2
@@ -66,6 +66,14 @@ SCOPE = "openid profile offline_access"
 PEOPLE = ("alice", "bob", "mallory")
 
 _MASTER = MasterKey(b"m" * 32)
+_SECRETS = {
+    "password": PASSWORD,
+    "password in a form": quote_plus(PASSWORD),
+    "client secret": SECRET,
+    "verifier": VERIFIER,
+    "seed": base64.b32encode(TOTP_SEED).decode(),
+    "master key": base64.b64encode(_MASTER.secret).decode(),
+}
 _KEPT = ("alembic_version", "signing_keys", "audit_events")
 _MANY_REFUSALS = 400
 _NUMBERS = count()
@@ -309,6 +317,15 @@ class Cluster:
         async with transaction(self.pool) as conn:
             return int(await conn.fetchval(f"SELECT count(*) FROM {table}"))
 
+    async def everything_kept(self) -> dict[str, str]:
+        """Every row of every table as text, and the log of the servers."""
+        return {"log": self.said(), **await tables_of(self.pool)}
+
+    async def find_secrets(self, log_from: int) -> list[tuple[str, str]]:
+        """Which of the secrets that all tests use are in which table, or in the log behind that place (A-75)."""
+        kept = {"log": self.said()[log_from:], **await tables_of(self.pool)}
+        return [(name, place) for name, secret in _SECRETS.items() for place, text in kept.items() if secret in text]
+
     async def _count(self, answer: httpx2.Response) -> None:
         minute = int(system_clock().timestamp()) // 60
         if minute != self.minute:
@@ -427,9 +444,22 @@ def _clients() -> tuple[Client, ...]:
 
 
 async def _empty(conn: Connection) -> None:
-    tables = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-    names = sorted({row["tablename"] for row in tables} - set(_KEPT))
+    names = [table for table in await _tables(conn) if table not in _KEPT]
     await conn.execute(f"TRUNCATE {', '.join(names)} CASCADE")
+
+
+async def tables_of(pool: Pool) -> dict[str, str]:
+    """Every row of every table as text."""
+    async with transaction(pool) as conn:
+        return {
+            table: "\n".join(row["t"] for row in await conn.fetch(f'SELECT kept::text AS t FROM "{table}" kept'))
+            for table in await _tables(conn)
+        }
+
+
+async def _tables(conn: Connection) -> list[str]:
+    rows = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public' ORDER BY tablename")
+    return [row["tablename"] for row in rows]
 
 
 async def _hash_password() -> str:
@@ -517,7 +547,12 @@ async def _make_database(postgres: EmbeddedPostgres) -> str:
 
 
 @pytest_asyncio.fixture(loop_scope="session")
-async def cluster(serving_cluster: Cluster) -> Cluster:
-    """Two servers behind a proxy, with the clients and people above and nothing else."""
+async def cluster(serving_cluster: Cluster) -> AsyncIterator[Cluster]:
+    """Two servers behind a proxy, with the clients and people above and nothing else.
+
+    Whatever the test does, none of the secrets of these is in the log or in any table afterwards.
+    """
     await serving_cluster.reset()
-    return serving_cluster
+    said = len(serving_cluster.said())
+    yield serving_cluster
+    assert await serving_cluster.find_secrets(said) == []

@@ -19,11 +19,11 @@ import pytest
 from idp.base.clock import Clock, system_clock
 from idp.base.entropy import system_entropy, token
 from idp.cli.logs import formatter
-from idp.store.database import Pool, connection, transaction
+from idp.store.database import connection, transaction
 from idp.web.recover.factor_recovery import remind_ripe
 from tests import driver
 from tests.attacks.passkeys import add_passkey, authenticator, use_passkey
-from tests.cluster import BASIC, SECRET, Cluster, answer_of, authorization, code_grant
+from tests.cluster import BASIC, SECRET, Cluster, answer_of, authorization, code_grant, tables_of
 from tests.driver import VERIFIER, Browser, Rig, call, mails, running
 from tests.notify.gateways import Service, eventually, service
 from tests.texting import SMS, code_in, newest_code, texts
@@ -186,21 +186,6 @@ def forms_of(secret: str) -> Iterator[str]:
         yield from {seed.hex(), base64.b64encode(seed).decode().rstrip("="), secret.lower()}
 
 
-async def everything_kept(cluster: Cluster) -> dict[str, str]:
-    """Every row of every table as text, and the log of the servers."""
-    return {"log": cluster.said(), **await tables_of(cluster.pool)}
-
-
-async def tables_of(pool: Pool) -> dict[str, str]:
-    """Every row of every table as text."""
-    kept = {}
-    async with transaction(pool) as conn:
-        tables = await conn.fetch("SELECT tablename FROM pg_tables WHERE schemaname = 'public'")
-        for table in sorted(row["tablename"] for row in tables):
-            kept[table] = "\n".join(row["t"] for row in await conn.fetch(f'SELECT kept::text AS t FROM "{table}" kept'))
-    return kept
-
-
 async def test_A_75_no_secret_is_kept_in_the_clear(cluster: Cluster) -> None:
     """Passwords, codes, tokens, seeds, cookies and client secrets (ASVS 16.2.5, 13.3.1, 14.2.1)."""
     journey = Journey(cluster.browser)
@@ -210,7 +195,7 @@ async def test_A_75_no_secret_is_kept_in_the_clear(cluster: Cluster) -> None:
     key = json.loads((await cluster.signing_key()).dump())
     for member in ("d", "p", "q"):
         journey.keep("signing key", key[member])
-    kept = await everything_kept(cluster)
+    kept = await cluster.everything_kept()
     assert len(journey.secrets) > 50
     assert "carol" in kept["audit_events"]
     assert "recovery_codes_renewed" in kept["audit_events"]
@@ -256,7 +241,7 @@ async def test_A_75_what_is_typed_as_a_name_may_be_a_password(cluster: Cluster) 
         await conn.execute("UPDATE interactions SET expires_at = now() - interval '1 second'")
     page = await browser.submit(username=journey.keep("password", PASSWORD), password="typed into the other field")
     assert (page.status_code, f'value="{PASSWORD}"' in page.text) == (200, True)
-    assert journey.found_in(await everything_kept(cluster)) == []
+    assert journey.found_in(await cluster.everything_kept()) == []
     await browser.http.aclose()
 
 

@@ -14,7 +14,6 @@ import contextlib
 import os
 import re
 import signal
-import socket
 import ssl
 import subprocess
 import sys
@@ -55,6 +54,7 @@ from idp.store.database import Connection, Pool, open_pool, transaction
 from idp.store.embedded import EmbeddedPostgres
 from idp.store.sessions import create_session
 from tests.driver import CHALLENGE, PASSWORD, VERIFIER, Browser
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[1]
 SECRET = "s" * 43
@@ -497,23 +497,10 @@ async def _add_totp(conn: Connection) -> None:
     assert confirmed is not None
 
 
-def _free_ports(number: int) -> list[int]:
-    """Ports below those that outgoing connections get, so that nobody has them when a server comes back."""
-    found: list[int] = []
-    with contextlib.ExitStack() as held:
-        for port in range(20_000 + os.getpid() * 10 % 12_000, 32_768):
-            with contextlib.suppress(OSError):
-                held.enter_context(socket.socket()).bind(("127.0.0.1", port))
-                found.append(port)
-            if len(found) == number:
-                return found
-    raise AssertionError("no free ports")
-
-
 @pytest_asyncio.fixture(scope="session", loop_scope="session")
 async def serving_cluster(postgres: EmbeddedPostgres, scratch: Path) -> AsyncIterator[Cluster]:
     """The two servers and their proxy, as the tests of this process have left them; tests want `cluster`."""
-    front, *ports = _free_ports(3)
+    front, *ports = (free_port() for _ in range(3))
     async with contextlib.AsyncExitStack() as stack:
         dsn = await _make_database(postgres)
         pool = await open_pool(dsn)

@@ -27,8 +27,9 @@ from idp.cli.processes import accepts
 from idp.store import interactions
 from idp.store.database import Pool, transaction
 from idp.web.middleware import CSP, HEADERS, HSTS
-from tests.cli.test_serve import ROOT, eventually, free_port
+from tests.cli.test_serve import ROOT, eventually
 from tests.driver import CALLBACK, CHALLENGE, PASSWORD, Browser, Rig, authorization, code_of, exchange, running
+from tests.ports import free_port
 
 ISSUER = "https://idp.test"
 EVIL = "https://evil.test"

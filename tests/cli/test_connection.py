@@ -14,7 +14,7 @@ from idp.cli.connection import MOST_BYTES, Answered, BoundedConnection
 from idp.cli.serve import server_command
 from idp.settings import load_settings
 from idp.web.middleware import CSP, HEADERS
-from tests.cli.test_serve import free_port
+from tests.ports import free_port
 
 REACHED: list[str] = []
 HEADERS_MET: list[bytes] = []

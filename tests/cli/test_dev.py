@@ -9,7 +9,8 @@ import sys
 import urllib.request
 from pathlib import Path
 
-from tests.cli.test_serve import ROOT, eventually, free_port, processes, read
+from tests.cli.test_serve import ROOT, eventually, processes, read
+from tests.ports import free_port
 
 
 def test_it_says_what_to_open_and_ends_as_a_whole(scratch: Path) -> None:

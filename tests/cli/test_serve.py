@@ -17,6 +17,7 @@ import pytest
 from idp.cli.serve import server_command, with_address
 from idp.settings import load_settings
 from idp.store.embedded import EmbeddedPostgres
+from tests.ports import free_port
 
 ROOT = Path(__file__).parents[2]
 
@@ -37,7 +38,13 @@ class Serving:
         )
 
     def __enter__(self) -> Self:
-        eventually(self.live, f"the server is up: {self.said()}")
+        try:
+            # It makes keys of 3072 bits first, which a busy machine takes its time for.
+            eventually(self.live, "the server is up", within=60)
+        except AssertionError as error:
+            error.add_note(self.said())
+            self.__exit__()
+            raise
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -83,12 +90,6 @@ def read(pid: int, name: str) -> bytes:
     with contextlib.suppress(OSError):
         return Path(f"/proc/{pid}/{name}").read_bytes()
     return b""
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def eventually(holds: Callable[[], bool], what: str, *, within: float = 30) -> None:

@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.cli.test_serve import ROOT, eventually, free_port
+from tests.cli.test_serve import ROOT, eventually
+from tests.ports import free_port
 
 
 @pytest.fixture

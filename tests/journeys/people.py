@@ -11,9 +11,9 @@ import pyotp
 import uvicorn
 from playwright.async_api import Page
 
-from tests.cli.test_serve import free_port
 from tests.driver import Rig, running
 from tests.notify.gateways import eventually
+from tests.ports import free_port
 
 PASSWORD = "correct horse battery staple"
 

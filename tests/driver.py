@@ -1,5 +1,6 @@
 """Drivers that speak the protocol: a provider in this process, a browser of plain forms, and a relying party."""
 
+import asyncio
 import base64
 import hashlib
 import json
@@ -20,6 +21,7 @@ from starlette.applications import Starlette
 from starlette.types import Receive, Scope, Send
 
 from idp.app import build
+from idp.base.clock import system_clock
 from idp.base.digest import sha256
 from idp.model.client import Client
 from idp.settings import load_settings
@@ -184,6 +186,19 @@ async def mails(rig: Rig) -> list[Mail]:
         )
     opened = ((row, text_of(row["id"], row["sealed_text"], provider.tools.master_key)) for row in rows)
     return [Mail(row["recipient"], row["kind"], row["subject"], text) for row, text in opened]
+
+
+async def early_in_a_step() -> None:
+    """Wait for a new TOTP step where this one ends soon: a server's own clock goes on while a code is on its way."""
+    left = 30 - system_clock().timestamp() % 30
+    if left < 12:
+        await asyncio.sleep(left)
+
+
+async def former_code(totp: pyotp.TOTP) -> str:
+    """The code of the step before, still good by the clock of now; the present one is left for what comes next."""
+    await early_in_a_step()
+    return str(totp.at(system_clock(), counter_offset=-1))
 
 
 def code_of(secret: str, rig: Rig) -> str:

@@ -1,6 +1,5 @@
 """Around the second factor, past the steps of a sign-in, and at an account from a session that shows too little."""
 
-import asyncio
 import base64
 import re
 from collections.abc import AsyncIterator
@@ -34,6 +33,7 @@ from tests.driver import (
     authorization,
     claims_of,
     code_of,
+    early_in_a_step,
     exchange,
     response_of,
     running,
@@ -587,13 +587,6 @@ async def test_A_40_a_code_has_its_time_over_http(cluster: Cluster) -> None:
     assert error_of_page(await again.submit(code=totp_code(steps=-1))) in {"code_used", "code_wrong"}
     for one in (browser, again):
         await one.http.aclose()
-
-
-async def early_in_a_step() -> None:
-    """Wait for a new step where this one ends soon: the servers' clocks go on while codes are on their way."""
-    left = 30 - system_clock().timestamp() % 30
-    if left < 12:
-        await asyncio.sleep(left)
 
 
 def error_of_page(page: httpx2.Response) -> str | None:

@@ -2,7 +2,6 @@
 
 import asyncio
 import re
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -11,7 +10,7 @@ import pyotp
 import uvicorn
 from playwright.async_api import Page
 
-from tests.driver import Rig, running
+from tests.driver import Rig, former_code, running
 from tests.notify.gateways import eventually
 from tests.ports import free_port
 
@@ -42,8 +41,7 @@ async def add_totp(page: Page, provider: str) -> pyotp.TOTP:
     await page.goto(f"{provider}/account/authenticators")
     await page.click("#add-totp")
     totp = pyotp.TOTP((await page.inner_text("#totp-secret")).strip())
-    # The step before the present one is good too.
-    await page.fill("#code", totp.at(int(time.time()) - 30))
+    await page.fill("#code", await former_code(totp))
     await page.click("button.main")
     await page.wait_for_url(f"{provider}/account/authenticators")
     return totp

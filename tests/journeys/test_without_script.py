@@ -1,12 +1,12 @@
 """Everything but passkeys with JavaScript off: from registration to a signed-in app, a step-up and a lost phone."""
 
 import re
-import time
 
 import pyotp
 import pytest
 from playwright.async_api import Browser, Page
 
+from tests.driver import former_code
 from tests.journeys.people import PASSWORD
 
 pytestmark = pytest.mark.browser
@@ -36,7 +36,7 @@ async def _journey(page: Page, provider: str, demo: str) -> None:
     await page.goto(f"{provider}/account/authenticators")
     await page.click("#add-totp")
     totp = pyotp.TOTP((await page.inner_text("#totp-secret")).strip())
-    await page.fill("#code", totp.at(int(time.time()) - 30))
+    await page.fill("#code", await former_code(totp))
     await page.click("button.main")
     await page.goto(f"{provider}/account/recovery-codes")
     await page.click("#renew-recovery-codes")

@@ -5,7 +5,7 @@ import contextlib
 import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
@@ -17,8 +17,18 @@ else:
     Connection = asyncpg.Connection | PoolConnectionProxy
     Pool = asyncpg.Pool
 Row: TypeAlias = asyncpg.Record
-Transactions: TypeAlias = Callable[[], contextlib.AbstractAsyncContextManager[Connection]]
-"""Opens a transaction each time that it is called."""
+T = TypeVar("T")
+Step: TypeAlias = Callable[[Connection], Awaitable[T]]
+"""What is done in one transaction. It may be run again from its beginning, so it changes nothing but the database."""
+
+
+class Transact(Protocol):
+    """Runs a step in a transaction of its own, as ``transact`` does."""
+
+    async def __call__(self, step: Step[T], /) -> T:
+        """What the step answers; raises Unavailable."""
+        ...
+
 
 # A request that meets a dead or overloaded database is to end within 5 s: 2 for a connection, 3 for a statement.
 ACQUIRE_TIMEOUT = 2.0
@@ -39,7 +49,6 @@ _UNAVAILABLE = (
     # A standby, or a primary that has just become one.
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
-    # A deadlock or a lock held too long: the whole step may be tried again.
     asyncpg.TransactionRollbackError,
     asyncpg.LockNotAvailableError,
     # A migration has changed a table under a prepared statement; the driver has dropped its cache by now.
@@ -47,12 +56,19 @@ _UNAVAILABLE = (
     # A statement killed half-way leaves the driver in a state that it reports as a fault of its own.
     asyncpg.InternalClientError,
 )
+# 40P01 and 40001: two transactions stood in each other's way, and this one was given up for the other.
+_CONFLICTS = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
+_TRIES = 3
 # Outside any statement of ours, whatever goes wrong is the connection's: no socket, no such database, wrong password.
 _LOST = (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.PostgresError, asyncpg.InternalClientError)
 
 
 class Unavailable(Exception):
     """The database cannot serve this step now; nothing of it was acknowledged, and a later attempt may succeed."""
+
+
+class Conflict(Unavailable):
+    """Another transaction was in the way of this step, of which nothing is left: it can be run again at once."""
 
 
 async def open_pool(dsn: str, *, min_size: int = 1, max_size: int = 10) -> Pool:
@@ -86,6 +102,9 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
         acquired = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
     try:
         yield acquired
+    except _CONFLICTS as error:
+        # The database's own words speak of processes and of its log.
+        raise Conflict("others were changing the same at this moment, try again") from error
     except _UNAVAILABLE as error:
         raise Unavailable(_describe(error)) from error
     except asyncpg.InterfaceError as error:
@@ -109,6 +128,21 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
     """
     async with connection(pool) as conn, conn.transaction():
         yield conn
+
+
+async def transact(pool: Pool, step: Step[T]) -> T:
+    """What the step answers, run in a transaction; raises Unavailable.
+
+    This is the one place where what writes opens its transactions. A step that was given up for another one (40P01,
+    40001) is run again from its beginning, twice at most. That is for the order of locks that nobody thought of: a step
+    that changes what belongs to a user holds that user's row first (``users.lock``, ``users.hold``).
+    """
+    for _ in range(1, _TRIES):
+        with contextlib.suppress(Conflict):
+            async with transaction(pool) as conn:
+                return await step(conn)
+    async with transaction(pool) as conn:
+        return await step(conn)
 
 
 async def notify(conn: Connection, channel: str, payload: str = "") -> None:

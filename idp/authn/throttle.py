@@ -19,7 +19,7 @@ from idp.base.seal import MasterKey, keyed_digest
 from idp.model.attempt import Bucket, Source, Tally
 from idp.model.user import User
 from idp.store.attempts import lock_tallies, record_tallies
-from idp.store.database import Transactions
+from idp.store.database import Connection, Transact
 
 FREE = 10
 WINDOW = timedelta(minutes=15)
@@ -189,24 +189,28 @@ def judge(limits: Mapping[Bucket, Limit], tallies: Mapping[Bucket, Tally], now: 
     return Claim(limits, granted=True, consequence=Consequence.SLOWED if slowed else Consequence.NONE)
 
 
-async def claim(transaction: Transactions, limits: Mapping[Bucket, Limit], now: datetime) -> Claim:
+async def claim(transact: Transact, limits: Mapping[Bucket, Limit], now: datetime) -> Claim:
     """Take a place for one attempt, counted as a miss until it is given back; raises Unavailable."""
-    async with transaction() as conn:
+
+    async def step(conn: Connection) -> Claim:
         tallies = await lock_tallies(conn, limits, now)
         claimed = judge(limits, tallies, now)
         if claimed.granted:
             counted = {bucket: missed(tallies[bucket], limit, now) for bucket, limit in limits.items()}
             await record_tallies(conn, counted)
-    return claimed
+        return claimed
+
+    return await transact(step)
 
 
-async def forgive(transaction: Transactions, claimed: Claim, now: datetime) -> None:
+async def forgive(transact: Transact, claimed: Claim, now: datetime) -> None:
     """After a success: give back what its source has missed, this attempt with it, in every bucket.
 
     In a bucket that many accounts share, only what it has missed of late: misses saved up at one's own account over
     days would otherwise pay for as many at others'.
     """
-    async with transaction() as conn:
+
+    async def step(conn: Connection) -> None:
         tallies = await lock_tallies(conn, claimed.limits, now)
         own = tallies[next(iter(claimed.limits))]
         await record_tallies(
@@ -217,9 +221,14 @@ async def forgive(transaction: Transactions, claimed: Claim, now: datetime) -> N
             },
         )
 
+    await transact(step)
 
-async def withdraw(transaction: Transactions, claimed: Claim, now: datetime) -> None:
+
+async def withdraw(transact: Transact, claimed: Claim, now: datetime) -> None:
     """Give back the place of an attempt that could not be judged."""
-    async with transaction() as conn:
+
+    async def step(conn: Connection) -> None:
         tallies = await lock_tallies(conn, claimed.limits, now)
         await record_tallies(conn, {bucket: forgiven(one, 1) for bucket, one in tallies.items()})
+
+    await transact(step)

@@ -6,12 +6,13 @@ import logging
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import partial
 
 from idp.base.clock import Clock
 from idp.base.seal import MasterKey
 from idp.model.message import Channel, Message
 from idp.notify.gateway import Gateway, NotTaken
-from idp.store.database import Pool, Unavailable, listen, transaction
+from idp.store.database import Pool, Unavailable, listen, transact, transaction
 from idp.store.outbox import CHANNEL, claim_due, drop_late, record_failure, record_sent
 
 POLL_SECONDS = 5.0
@@ -106,11 +107,13 @@ class Sender:
             now = self.clock()
             again = None if final or self.channel in ONCE else now + wait_after(message.attempts)
             try:
-                async with transaction(self.pool) as conn:
-                    if fault is None:
-                        await record_sent(conn, message.id, now)
-                    else:
-                        await record_failure(conn, message.id, fault, now, next_attempt_at=again)
+                if fault is None:
+                    await transact(self.pool, partial(record_sent, message_id=message.id, now=now))
+                else:
+                    await transact(
+                        self.pool,
+                        partial(record_failure, message_id=message.id, fault=fault, now=now, next_attempt_at=again),
+                    )
                 return
             except Unavailable:
                 await asyncio.sleep(_RETRY_SECONDS)

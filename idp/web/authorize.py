@@ -6,12 +6,12 @@ from starlette.responses import Response
 from idp.base.uri import with_parameters
 from idp.oauth.errors import AuthorizationError, InvalidRequest, PageError
 from idp.oauth.request import known, waiting
-from idp.store.database import transaction
+from idp.store.database import Connection
 from idp.web import cookies
 from idp.web.answers import see_other
 from idp.web.flow import Visit, answer, begin, bind, current_session, proceed, revisit
 from idp.web.forms import read_parameters
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.reader import heed_request
 from idp.web.standing import hinted_subject, load_request, stand
 
@@ -27,7 +27,8 @@ async def authorize(request: Request) -> Response:
         return see_other(with_parameters("/oauth/authorize", parameters.items()))
     heed_request(request, parameters)
     provider = provider_of(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         asked = await load_request(conn, parameters)
         request.state.client_id = asked.client.client_id
         session = await current_session(request, conn)
@@ -48,3 +49,5 @@ async def authorize(request: Request) -> Response:
         interaction, browser = await begin(request, conn, parameters=kept)
         visit: Visit = await revisit(request, conn, interaction)
         return bind(await proceed(request, conn, visit), provider, browser)
+
+    return await transacted(request, step)

@@ -6,8 +6,8 @@ import logging
 from starlette.requests import Request
 
 from idp.authn.breaches import BreachCheckFailed
-from idp.store.database import Unavailable, transaction
-from idp.web.provider import moment, provider_of
+from idp.store.database import Unavailable
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.trail import note
 
 _LOG = logging.getLogger(__name__)
@@ -28,6 +28,8 @@ async def is_breached(request: Request, password: str) -> bool:
         _LOG.warning("a new password could not be looked up among breached ones: %s", failure)
         if provider.breach_failures.take(moment(request)):
             with contextlib.suppress(Unavailable):
-                async with transaction(provider.pool) as conn:
-                    await note(request, conn, "breach_check_failed", actor="system", cause=str(failure))
+                cause = str(failure)
+                await transacted(
+                    request, lambda conn: note(request, conn, "breach_check_failed", actor="system", cause=cause)
+                )
         return False

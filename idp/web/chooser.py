@@ -15,7 +15,7 @@ from idp.web.answers import allow_form_target, page, refuse, see_other
 from idp.web.flow import Visit, proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.pages import Account, ChooserPage, ForgetPage, Person
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.slip import slip_of
 from idp.web.trail import note
 
@@ -26,26 +26,32 @@ async def other_account(request: Request) -> Response:
     The unguessable interaction of this very browser in the address makes this safe as a plain link.
     """
     provider = provider_of(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         if (session := visit.standing.session) is not None:
             await end_session(conn, session.id, now=moment(request))
             await note(request, conn, "sign_out", sub=session.sub, session_id=session.id)
         await _forget(conn, visit)
-    response = see_other(f"/login?interaction={visit.interaction.id}")
-    cookies.clear(response, provider, "session")
-    return response
+        response = see_other(f"/login?interaction={visit.interaction.id}")
+        cookies.clear(response, provider, "session")
+        return response
+
+    return await transacted(request, step)
 
 
 async def cancel(request: Request) -> Response:
     """Back to the app without a sign-in; the unguessable interaction makes this safe as a plain link."""
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         await consume_interaction(conn, visit.interaction.id, now=moment(request))
-    if visit.standing.request is None:
-        return see_other("/account")
-    error = AccessDenied("The user did not sign in.")
-    return refuse(request, AuthorizationError(visit.standing.request.target, error))
+        if visit.standing.request is None:
+            return see_other("/account")
+        error = AccessDenied("The user did not sign in.")
+        return refuse(request, AuthorizationError(visit.standing.request.target, error))
+
+    return await transacted(request, step)
 
 
 async def _forget(conn: Connection, visit: Visit) -> None:
@@ -72,7 +78,8 @@ async def choose(request: Request) -> Response:
 async def chosen(request: Request) -> Response:
     """Go on with the chosen account, or with another one; of one that is signed out nothing is proved yet."""
     form = await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         wanted = form.get("account", "")
         if wanted not in {_signed_in(visit), *(user.sub for user in await _known(request, conn))} - {None}:
@@ -81,6 +88,8 @@ async def chosen(request: Request) -> Response:
             await record_proof(conn, visit.interaction.id, wanted, ())
         interaction = await record_choice(conn, visit.interaction.id)
         return await proceed(request, conn, await revisit(request, conn, interaction))
+
+    return await transacted(request, step)
 
 
 async def show_forget(request: Request) -> Response:
@@ -100,13 +109,16 @@ async def forget(request: Request) -> Response:
     """Take the account out of this browser's memory; nothing of the account itself changes."""
     form, provider = await read_page_form(request), provider_of(request)
     device = cookies.read(request, provider, "device")
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         if device is not None and form.get("account", "") != _signed_in(visit):
             sub = form.get("account", "")
             if trust_id := await forget_account(conn, device, sub):
                 await note(request, conn, "device_trust_ended", actor="anonymous", sub=sub, device=trust_id, count=1)
-    return see_other(f"/login/choose?interaction={visit.interaction.id}")
+        return see_other(f"/login/choose?interaction={visit.interaction.id}")
+
+    return await transacted(request, step)
 
 
 def _signed_in(visit: Visit) -> str | None:

@@ -16,7 +16,7 @@ from idp.web.forms import read_page_form
 from idp.web.mail_link import get_opened, gone
 from idp.web.notices import notify_user, write_to
 from idp.web.pages import DonePage, LinkPage, Person
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.trail import note
 from idp.web.verification import PATH
 
@@ -39,7 +39,8 @@ async def show(request: Request) -> Response:
 async def submit(request: Request) -> Response:
     """Take the link, and let the address be the account's; whoever merely claimed it has it no more (A-72)."""
     form = await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         found = await get_opened(request, conn, form.get("link", ""), "verify_email")
         link = await consume_link(conn, found.digest, "verify_email", now=moment(request))
         if link is None:
@@ -50,7 +51,9 @@ async def submit(request: Request) -> Response:
         except EmailTaken:
             return _taken(request, link)
         await _settle(request, conn, user, link)
-    return see_other(f"{PATH}/done")
+        return see_other(f"{PATH}/done")
+
+    return await transacted(request, step)
 
 
 async def done(request: Request) -> Response:

@@ -5,13 +5,13 @@ from starlette.responses import Response
 
 from idp.oauth.errors import AccessDenied, AuthorizationError
 from idp.store.consents import record_consent
-from idp.store.database import transaction
+from idp.store.database import Connection, transaction
 from idp.store.interactions import consume_interaction, record_approval
 from idp.web.answers import allow_form_target, page, refuse, see_other
 from idp.web.flow import proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.pages import ConsentPage, Person
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.scopes import scope_line
 from idp.web.slip import needed, slip_of
 from idp.web.trail import note
@@ -36,7 +36,8 @@ async def show(request: Request) -> Response:
 async def submit(request: Request) -> Response:
     """Keep the decision; only ``allow`` allows, and only what the request asks for (A-73)."""
     form = await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         standing, asked = visit.standing, needed(visit.standing.request)
         if standing.need is None or standing.need.prompt != "consent":
@@ -56,3 +57,5 @@ async def submit(request: Request) -> Response:
         await note(request, conn, "consent_given", sub=user.sub, client_id=client_id, scope=list(scope))
         interaction = await record_approval(conn, visit.interaction.id, scope)
         return await proceed(request, conn, await revisit(request, conn, interaction))
+
+    return await transacted(request, step)

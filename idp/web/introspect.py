@@ -11,27 +11,30 @@ from idp.model.client import Client
 from idp.oauth.access_tokens import authorization_id, read
 from idp.oauth.errors import InvalidClient, InvalidRequest
 from idp.store.authorizations import find_live_authorization, revoke_authorization
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection
 from idp.store.refresh_tokens import find_refresh_token
 from idp.store.revoked_tokens import revoke_access_token
 from idp.web.bearer import find_active
 from idp.web.forms import read_form
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.token import NO_STORE, authenticated, note_revoked
 from idp.web.trail import note
 
 
 async def introspect(request: Request) -> Response:
     """What a token of the client's own amounts to now; any other is just not active (RFC 7662 §2.2)."""
-    provider, form = provider_of(request), await read_form(request)
+    form = await read_form(request)
     # Judged first: a refusal below would give back the client assertion that authentication has spent.
     secret = _token(form)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         client = await authenticated(request, conn, form)
         if client.is_public:
             raise InvalidClient("Introspection is for confidential clients.")
         found = await _access(request, conn, client, secret) or await _refresh(request, conn, client, secret)
-    return JSONResponse(found or {"active": False}, headers=NO_STORE)
+        return JSONResponse(found or {"active": False}, headers=NO_STORE)
+
+    return await transacted(request, step)
 
 
 async def _access(request: Request, conn: Connection, client: Client, secret: str) -> dict[str, Any] | None:
@@ -63,13 +66,16 @@ async def _refresh(request: Request, conn: Connection, client: Client, secret: s
 
 async def revoke(request: Request) -> Response:
     """Kill the token and all of its family; 200 whatever it was (RFC 7009 §2.2)."""
-    provider, form = provider_of(request), await read_form(request)
+    form = await read_form(request)
     # Judged first: a refusal below would give back the client assertion that authentication has spent.
     secret = _token(form)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         client = await authenticated(request, conn, form)
         await _revoke(request, conn, client, secret)
-    return Response(status_code=200, headers=NO_STORE)
+        return Response(status_code=200, headers=NO_STORE)
+
+    return await transacted(request, step)
 
 
 async def _revoke(request: Request, conn: Connection, client: Client, secret: str) -> None:

@@ -1,12 +1,13 @@
 """Limits on what costs something whoever asks for it: new accounts, mails."""
 
 from collections.abc import Mapping
+from functools import partial
 
 from starlette.requests import Request
 
 from idp.authn.throttle import Limit, claim
 from idp.model.attempt import Bucket
-from idp.store.database import transaction
+from idp.store.database import transact
 from idp.web.provider import moment, provider_of
 
 
@@ -15,4 +16,4 @@ async def is_within(request: Request, limits: Mapping[Bucket, Limit]) -> bool:
     provider = provider_of(request)
     if not provider.tools.limited:
         return True
-    return (await claim(lambda: transaction(provider.pool), limits, moment(request))).granted
+    return (await claim(partial(transact, provider.pool), limits, moment(request))).granted

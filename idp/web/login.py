@@ -3,6 +3,7 @@
 from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 
 from starlette.requests import Request
 from starlette.responses import Response
@@ -17,7 +18,7 @@ from idp.base.seal import MasterKey
 from idp.base.text import Hour, Phrase, Text, say, say_many
 from idp.model.credential import Authenticator
 from idp.model.user import User
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection, transact, transaction
 from idp.store.interactions import consume_challenge, record_proof
 from idp.store.users import find_by_login, find_user, get_user, lock
 from idp.web.answers import allow_form_target, page, see_other
@@ -27,7 +28,7 @@ from idp.web.flow import Visit, begin, bind, proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import AnotherWayPage, EnrolPage, Fault, Offer, Person, Way
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.recover.lost_factor import may_have_lost_all
 from idp.web.sent_codes import is_sent, send_first, send_in
 from idp.web.slip import needed, slip_of
@@ -42,7 +43,8 @@ Form = dict[str, str]
 async def show(request: Request) -> Response:
     """The page of the next step; a visit without an interaction begins one that ends on the account."""
     provider = provider_of(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         if "interaction" not in request.query_params:
             interaction, browser = await begin(request, conn)
             return bind(await proceed(request, conn, await revisit(request, conn, interaction)), provider, browser)
@@ -51,6 +53,8 @@ async def show(request: Request) -> Response:
             return await proceed(request, conn, visit)
         return await _page(request, conn, visit)
 
+    return await transacted(request, step)
+
 
 async def submit(request: Request) -> Response:
     """Judge what was submitted, keep what it proved, and go on.
@@ -58,34 +62,43 @@ async def submit(request: Request) -> Response:
     Three transactions: one reads who claims what, the limits and the method have their own, and the last keeps the
     outcome. None is open while a password is hashed.
     """
-    form, provider = await read_page_form(request), provider_of(request)
+    form = await read_page_form(request)
     method = _method(request, form)
-    async with transaction(provider.pool) as conn:
-        attempt = await _attempt(request, conn, await resume(request, conn), method, form)
+
+    async def begun(conn: Connection) -> Attempt | Refusal:
+        return await _attempt(request, conn, await resume(request, conn), method, form)
+
+    attempt = await transacted(request, begun)
     outcome = attempt if isinstance(attempt, Refusal) else await prove(method, attempt)
-    async with transaction(provider.pool) as conn:
-        if isinstance(outcome, Proved):
-            outcome = await _open(conn, outcome)
+
+    async def kept(conn: Connection) -> tuple[Response, Visit | None]:
+        judged = await _open(conn, outcome) if isinstance(outcome, Proved) else outcome
         visit = await resume(request, conn)
-        if isinstance(outcome, Refusal):
+        if isinstance(judged, Refusal):
             user = None if isinstance(attempt, Refusal) else attempt.user
-            await _note_refusal(request, conn, visit, method, user, outcome)
-            return await _page(request, conn, visit, method=method, refused=outcome, form=form)
-        trust = "trust" in form and may_trust(request, visit.standing, outcome.evidence.method)
-        visit = await _keep(request, conn, visit, outcome)
-        response = await proceed(request, conn, visit, trust=trust)
-    await send_first(request, visit)
+            await _note_refusal(request, conn, visit, method, user, judged)
+            return await _page(request, conn, visit, method=method, refused=judged, form=form), None
+        trust = "trust" in form and may_trust(request, visit.standing, judged.evidence.method)
+        visit = await _keep(request, conn, visit, judged)
+        return await proceed(request, conn, visit, trust=trust), visit
+
+    response, onward = await transacted(request, kept)
+    if onward is not None:
+        await send_first(request, onward)
     return response
 
 
 async def later(request: Request) -> Response:
     """Go on without what the organisation asks the user to add, as long as that may wait."""
     await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         if not await defer_enrolment(request, conn, visit.standing):
             return see_other(f"/login?interaction={visit.interaction.id}")
         return await proceed(request, conn, await revisit(request, conn, visit.interaction))
+
+    return await transacted(request, step)
 
 
 def _method(request: Request, form: Form) -> str:
@@ -110,7 +123,7 @@ async def _attempt(request: Request, conn: Connection, visit: Visit, method: str
     if user is not None and (method != "password" or source.device is not None):
         subject = user.sub
     return Attempt(
-        transaction=lambda: transaction(provider.pool),
+        transact=partial(transact, provider.pool),
         source=source,
         subject=subject,
         user=user,

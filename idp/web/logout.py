@@ -11,7 +11,7 @@ from idp.model.client import Client
 from idp.model.session import Session
 from idp.oauth.errors import InvalidRequest, PageError, bare_uri
 from idp.store.clients import find_client
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection
 from idp.store.sessions import end_session
 from idp.store.users import get_user
 from idp.web import cookies
@@ -19,7 +19,7 @@ from idp.web.answers import page, see_other
 from idp.web.flow import current_session
 from idp.web.forms import read_page_form, read_parameters
 from idp.web.pages import Person, SignedOutPage, SignOutPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.standing import ID_TOKEN_HINT
 from idp.web.trail import note
 
@@ -44,7 +44,8 @@ async def logout(request: Request) -> Response:
         # A form posted by another site comes without our cookies (SameSite=Lax): who is signed in, and whether
         # anybody is, can only be judged by GET.
         return see_other(with_parameters("/oauth/logout", given.items()))
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         asked = await _checked(request, conn, given)
         session = await current_session(request, conn)
         if session is None:
@@ -53,25 +54,30 @@ async def logout(request: Request) -> Response:
             await _end(request, conn, session, asked)
             return _gone(request, asked)
         user = await get_user(conn, session.sub)
-    fields = tuple(
-        (name, given[name]) for name in ("post_logout_redirect_uri", "state", "id_token_hint") if name in given
-    )
-    if asked.location:
-        request.state.form_target = origin(asked.location)
-    return page(request, SignOutPage("/logout", Person(user.username), None, fields))
+        fields = tuple(
+            (name, given[name]) for name in ("post_logout_redirect_uri", "state", "id_token_hint") if name in given
+        )
+        if asked.location:
+            request.state.form_target = origin(asked.location)
+        return page(request, SignOutPage("/logout", Person(user.username), None, fields))
+
+    return await transacted(request, step)
 
 
 async def sign_out(request: Request) -> Response:
     """End this browser's session: the user said so, on a page of ours."""
     given = await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         asked = await _checked(request, conn, given)
         session = await current_session(request, conn)
         if session is not None:
             await _end(request, conn, session, asked)
-    response = _gone(request, asked) if asked.location else see_other("/signed-out")
-    cookies.clear(response, provider_of(request), "session")
-    return response
+        response = _gone(request, asked) if asked.location else see_other("/signed-out")
+        cookies.clear(response, provider_of(request), "session")
+        return response
+
+    return await transacted(request, step)
 
 
 async def signed_out(request: Request) -> Response:

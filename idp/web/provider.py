@@ -11,7 +11,7 @@ from idp.base.clock import Clock
 from idp.base.entropy import Entropy
 from idp.keys.keyring import KeyRing
 from idp.oauth.issue import Lifetimes
-from idp.store.database import Pool
+from idp.store.database import Pool, Step, T, transact
 from idp.web.later import Later
 from idp.web.pages import Pages
 
@@ -70,6 +70,11 @@ def provider_of(request: Request) -> Provider:
     """The provider that serves this request."""
     found: Provider = request.app.state.provider
     return found
+
+
+async def transacted(request: Request, step: Step[T]) -> T:
+    """What the step answers, in a transaction of this installation's database: see ``transact``."""
+    return await transact(provider_of(request).pool, step)
 
 
 def moment(request: Request) -> datetime:

@@ -20,7 +20,7 @@ from idp.web.flow import Visit, begin, bind, proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.limits import is_within
 from idp.web.pages import Fault, RegisterPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.slip import slip_of
 from idp.web.source import address_of, network_of
 from idp.web.trail import note, note_refusal
@@ -57,7 +57,8 @@ async def submit(request: Request) -> Response:
         return _page(request, visit, form, (_fault("password", "password_known"),))
     password_hash = await provider.tools.hasher.hash(wanted.password)
     written_to = wanted.email if wanted.email and await may_send(request, wanted.email) else None
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         try:
             user = await _create(request, conn, wanted, password_hash)
@@ -70,6 +71,8 @@ async def submit(request: Request) -> Response:
         evidence = (Evidence("password", moment(request)),)
         interaction = await record_proof(conn, visit.interaction.id, user.sub, evidence)
         return await proceed(request, conn, await revisit(request, conn, interaction))
+
+    return await transacted(request, step)
 
 
 async def _may_register(request: Request) -> bool:

@@ -8,13 +8,13 @@ from starlette.responses import Response
 from idp.base.text import say
 from idp.model.interaction import Interaction
 from idp.oauth.request import known
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection
 from idp.store.users import find_user
 from idp.web.answers import page, see_other
 from idp.web.flow import StaleInteraction, begin, bind, current_session
 from idp.web.forms import read_page_form
 from idp.web.pages import DonePage
-from idp.web.provider import provider_of
+from idp.web.provider import provider_of, transacted
 from idp.web.reader import heed_account, heed_request
 from idp.web.steps.password import EXPIRED, TYPED, sealed_name
 
@@ -27,7 +27,8 @@ async def restart(request: Request, error: Exception) -> Response:
     assert isinstance(error, StaleInteraction)
     stale = error.interaction
     form = await read_page_form(request) if request.method == "POST" else {}
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         heed_request(request, stale.parameters)
         if error.ended and (done := await _signed_in(request, conn, stale)) is not None:
             return done
@@ -37,8 +38,10 @@ async def restart(request: Request, error: Exception) -> Response:
         interaction, browser = await begin(
             request, conn, parameters=parameters, return_to=stale.return_to, fresh=stale.fresh
         )
-    location = f"/login?interaction={interaction.id}&{EXPIRED}=1"
-    return bind(see_other(location), provider_of(request), browser)
+        location = f"/login?interaction={interaction.id}&{EXPIRED}=1"
+        return bind(see_other(location), provider_of(request), browser)
+
+    return await transacted(request, step)
 
 
 async def _signed_in(request: Request, conn: Connection, stale: Interaction) -> Response | None:

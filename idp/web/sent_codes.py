@@ -23,7 +23,7 @@ from idp.web.answers import see_other
 from idp.web.flow import Visit, resume
 from idp.web.forms import read_page_form
 from idp.web.notices import write_to
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.reader import language_for
 from idp.web.trail import note, note_refusal
 
@@ -86,7 +86,8 @@ async def send_code(request: Request, flow: str, user: User, method: str, recipi
     is_sms, claimed = method in _BY_TEXT, method == CLAIM_PHONE
     prefix, others = (sms.prefix(recipient), tuple(_BY_TEXT - {method})) if is_sms else (recipient, ())
     code, kept = make_code(provider.tools, flow, method, user.sub, recipient, now, prefix=prefix)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> str | None:
         sendings = await lock_sendings(
             conn, method, sub=user.sub, recipient=recipient, prefix=prefix, now=now, others=others
         )
@@ -97,6 +98,9 @@ async def send_code(request: Request, flow: str, user: User, method: str, recipi
             await note(request, conn, "code_sent", sub=user.sub, method="sms" if is_sms else method)
         else:
             await create_stand_in(conn, replace(kept, digest=provider.entropy(len(kept.digest)), sent=False))
+        return limit
+
+    limit = await transacted(request, step)
     if limit is not None:
         await note_refusal(request, "code_held_back", error=f"{method}_{limit}", detail=f"account {user.sub}")
 

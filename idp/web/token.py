@@ -19,10 +19,10 @@ from idp.oauth.issue import (
     access_token_claims,
     id_token_claims,
 )
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection
 from idp.web.bearer import authorization_of
 from idp.web.forms import read_form
-from idp.web.provider import Provider, moment, provider_of
+from idp.web.provider import Provider, moment, provider_of, transacted
 from idp.web.trail import note
 
 NO_STORE = {"Cache-Control": "no-store", "Pragma": "no-cache"}
@@ -43,11 +43,15 @@ async def authenticated(request: Request, conn: Connection, form: dict[str, str]
 async def token(request: Request) -> Response:
     """Tokens for a grant; what the refusal of a grant recorded is committed before it is answered."""
     provider, form = provider_of(request), await read_form(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Issue | OAuthError:
         client = await authenticated(request, conn, form)
         outcome = await redeem(TokenRequest(conn, client, form, provider.lifetimes, provider.entropy, moment(request)))
         if isinstance(outcome, InvalidGrant) and outcome.ended is not None:
             await note_revoked(request, conn, outcome.ended, outcome.detail)
+        return outcome
+
+    outcome = await transacted(request, step)
     if isinstance(outcome, OAuthError):
         raise outcome
     return JSONResponse(await _signed(provider, outcome, request), headers=NO_STORE)

@@ -6,8 +6,8 @@ from starlette.requests import Request
 
 from idp.model.event import Event
 from idp.store.audit_events import record_event
-from idp.store.database import Connection, Unavailable, transaction
-from idp.web.provider import moment, provider_of
+from idp.store.database import Connection, Unavailable
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.source import address_of, request_id_of
 
 
@@ -76,5 +76,4 @@ async def note_refusal(
         return
     kept = {"error": error, "detail": (detail or "")[:200], "path": request.url.path[:100]}
     with contextlib.suppress(Unavailable):
-        async with transaction(provider.pool) as conn:
-            await note(request, conn, event, actor=actor, client_id=client_id, **kept)
+        await transacted(request, lambda conn: note(request, conn, event, actor=actor, client_id=client_id, **kept))

@@ -4,6 +4,7 @@ import asyncio
 import re
 from collections.abc import AsyncIterator, Sequence
 from datetime import timedelta
+from functools import partial
 from html import unescape
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from idp.model.attempt import Source
 from idp.model.factor_recovery import FactorRecovery
 from idp.settings import SettingsError, load_settings
 from idp.store.attempts import remove_tallies
-from idp.store.database import transaction
+from idp.store.database import transact, transaction
 from idp.store.factor_recoveries import create_recovery
 from idp.store.mail_links import create_link
 from idp.web.mail_link import new_link
@@ -84,7 +85,7 @@ async def missed_before(rig: Rig, subject: str, misses: int, *, factor: str = "t
     for number in range(misses):
         source = Source(f"198.18.{number}.0/24")
         limits = throttle.limits_of(Guessing.BEHIND_A_STEP, factor, subject, source, secrets=1)
-        assert (await throttle.claim(lambda: transaction(pool), limits, rig.clock())).granted
+        assert (await throttle.claim(partial(transact, pool), limits, rig.clock())).granted
         rig.clock.advance(2 * LONGEST_WAIT)
 
 
@@ -394,7 +395,7 @@ async def test_A_47_one_password_for_many_names_is_held_back(rig: Rig) -> None:
     pool, network = rig.app.state.provider.pool, Source("198.51.100.0/24")
     for number in range(PER_NETWORK - 5):
         limits = throttle.limits_of(Guessing.OPEN, "password", f"name {number}", network, secrets=1)
-        assert (await throttle.claim(lambda: transaction(pool), limits, rig.clock())).granted
+        assert (await throttle.claim(partial(transact, pool), limits, rig.clock())).granted
     for host in range(1, 6):
         await guess_all(rig, [f"nobody{host}"], address=f"198.51.100.{host}")
     assert await counted(rig, "sign_in_failed", "sign_in_held_back") == [5, 0]

@@ -1,7 +1,5 @@
 """Somebody to be at the keyboard, and what the methods work with."""
 
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
 from idp.authn.methods import Attempt, RelyingParty, Tools
@@ -10,7 +8,7 @@ from idp.base.seal import MasterKey
 from idp.model.attempt import Source
 from idp.model.user import User
 from idp.store import users
-from idp.store.database import Connection
+from idp.store.database import Connection, Step, T
 from tests.doubles import SeededEntropy
 
 NOW = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -51,10 +49,9 @@ def attempt(
     with_: Tools | None = None,
     **form: str,
 ) -> Attempt:
-    @asynccontextmanager
-    async def transaction() -> AsyncIterator[Connection]:
+    async def transact(step: Step[T], /) -> T:
         async with conn.transaction():
-            yield conn
+            return await step(conn)
 
     subject = user.sub if user else "nobody"
-    return Attempt(transaction, Source("192.0.2.0/24"), subject, user, form, challenge, with_ or tools(), now)
+    return Attempt(transact, Source("192.0.2.0/24"), subject, user, form, challenge, with_ or tools(), now)

@@ -2,6 +2,7 @@
 
 import asyncio
 from datetime import datetime, timedelta
+from functools import partial
 
 import pytest
 
@@ -24,7 +25,7 @@ from idp.authn.throttle import (
 )
 from idp.model.attempt import Bucket, Source, Tally
 from idp.store.attempts import find_misses, lock_tallies
-from idp.store.database import Pool, transaction
+from idp.store.database import Pool, transact, transaction
 from tests.authn.people import NOW
 
 SOFT = Limit(FREE, WINDOW, waits=True)
@@ -106,7 +107,7 @@ def test_whose_guesses_meet_which_limits() -> None:
 async def claimed(pool: Pool, source: Source, now: timedelta = timedelta(), factor: str = "totp") -> Claim:
     guessing = Guessing.OPEN if factor == "password" else Guessing.BEHIND_A_STEP
     limits = limits_of(guessing, factor, "alice", source, secrets=1)
-    return await throttle.claim(lambda: transaction(pool), limits, NOW + now)
+    return await throttle.claim(partial(transact, pool), limits, NOW + now)
 
 
 @pytest.mark.parametrize("factor", ["totp", "password"])
@@ -132,7 +133,7 @@ async def test_a_success_forgives_what_its_own_source_missed_and_nobody_elses(po
         await claimed(pool, STRANGER)
     for _ in range(3):
         await claimed(pool, DEVICE)
-    await throttle.forgive(lambda: transaction(pool), await claimed(pool, DEVICE), NOW)
+    await throttle.forgive(partial(transact, pool), await claimed(pool, DEVICE), NOW)
     async with transaction(pool) as conn:
         assert await find_misses(conn, "alice") == {"totp": 4}
 
@@ -142,14 +143,14 @@ async def test_misses_saved_up_at_ones_own_account_pay_for_none_at_others(pool: 
 
     async def tried(name: str, at: datetime) -> Claim:
         limits = limits_of(Guessing.OPEN, "password", name, STRANGER, secrets=1)
-        return await throttle.claim(lambda: transaction(pool), limits, at)
+        return await throttle.claim(partial(transact, pool), limits, at)
 
     for number in range(12):
         assert (await tried("mallory", NOW + number * timedelta(hours=2))).granted
     now = NOW + timedelta(days=1, hours=2)
     for number in range(20):
         assert (await tried(f"victim {number}", now)).granted
-    await throttle.forgive(lambda: transaction(pool), await tried("mallory", now), now)
+    await throttle.forgive(partial(transact, pool), await tried("mallory", now), now)
     network = Bucket("password", "", STRANGER.name)
     async with transaction(pool) as conn:
         assert (await lock_tallies(conn, [network], now))[network].window_misses == 20
@@ -157,5 +158,5 @@ async def test_misses_saved_up_at_ones_own_account_pay_for_none_at_others(pool: 
 
 async def test_what_was_not_judged_does_not_count(pool: Pool) -> None:
     for _ in range(FREE + 5):
-        await throttle.withdraw(lambda: transaction(pool), await claimed(pool, STRANGER), NOW)
+        await throttle.withdraw(partial(transact, pool), await claimed(pool, STRANGER), NOW)
     assert (await claimed(pool, STRANGER)).granted

@@ -1,6 +1,7 @@
 """The ways to prove who one is: the visible list, and what is the same for all of them."""
 
 from dataclasses import replace
+from functools import partial
 
 from idp.authn import throttle
 from idp.authn.methods import email, password, recovery, sms, totp, webauthn
@@ -75,25 +76,28 @@ async def prove(name: str, attempt: Attempt) -> Proved | Refusal:
         return Refusal("method_unknown")
     if method.guessing is None or not attempt.tools.limited:
         return await method.check(attempt)
-    claimed = await throttle.claim(attempt.transaction, await _limits(method, method.guessing, attempt), attempt.now)
+    claimed = await throttle.claim(attempt.transact, await _limits(method, method.guessing, attempt), attempt.now)
     if not claimed.granted:
         return Refusal(method.wrong, "too many attempts", claimed.consequence)
     try:
         outcome = await method.check(attempt)
     except Busy:
-        await throttle.withdraw(attempt.transaction, claimed, attempt.now)
+        await throttle.withdraw(attempt.transact, claimed, attempt.now)
         raise
     if isinstance(outcome, Refusal):
         return replace(outcome, consequence=claimed.consequence)
-    await throttle.forgive(attempt.transaction, claimed, attempt.now)
+    await throttle.forgive(attempt.transact, claimed, attempt.now)
     return outcome
+
+
+async def _enrolled(method: Method, user: User, conn: Connection) -> tuple[Authenticator, ...]:
+    return await method.authenticators(conn, user)
 
 
 async def _limits(method: Method, guessing: Guessing, attempt: Attempt) -> dict[Bucket, throttle.Limit]:
     secrets = 1
     if attempt.user is not None and guessing is Guessing.BEHIND_A_STEP:
-        async with attempt.transaction() as conn:
-            secrets = len(await method.authenticators(conn, attempt.user))
+        secrets = len(await attempt.transact(partial(_enrolled, method, attempt.user)))
     return throttle.limits_of(
         guessing, method.name, attempt.subject, attempt.source, secrets=secrets, by_mail=attempt.by_mail
     )

@@ -14,7 +14,7 @@ from idp.model.assurance import Evidence
 from idp.model.attempt import Source
 from idp.model.credential import Authenticator
 from idp.model.user import User
-from idp.store.database import Connection, Transactions
+from idp.store.database import Connection, Transact
 
 
 class Factor(Enum):
@@ -61,11 +61,11 @@ class Attempt:
     ``subject`` is what misses are counted under: the account's ``sub``, or a stand-in for the name that was typed.
     ``user`` is who they claim to be, or None for an unknown name or none given. ``challenge`` was issued to this
     browser, is fresh, and has been taken: no other attempt will have it. ``flow`` names the interaction, to which a
-    code that was sent belongs. ``by_mail`` is whether a link by mail led here in place of a password. ``transaction``
-    opens one; methods keep theirs short, and hold none while a password is hashed.
+    code that was sent belongs. ``by_mail`` is whether a link by mail led here in place of a password. ``transact`` runs
+    a step in a transaction; methods keep theirs short, and hold none while a password is hashed.
     """
 
-    transaction: Transactions
+    transact: Transact
     source: Source
     subject: str
     user: User | None

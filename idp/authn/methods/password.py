@@ -1,5 +1,7 @@
 """Passwords: something that one knows."""
 
+from functools import partial
+
 from idp.authn.accounts import LONGEST_PASSWORD_INPUT
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal
 from idp.authn.throttle import Guessing
@@ -30,8 +32,7 @@ async def check(attempt: Attempt) -> Proved | Refusal:
         return Refusal("wrong_credentials")
     if hasher.outdated(user.password_hash):
         renewed = await hasher.hash(password)
-        async with attempt.transaction() as conn:
-            await users.replace_password_hash(conn, user.sub, user.password_hash, renewed)
+        await attempt.transact(partial(users.replace_password_hash, sub=user.sub, old=user.password_hash, new=renewed))
     return Proved(user.sub, Evidence("password", attempt.now))
 
 

@@ -7,6 +7,7 @@ typed answers for all ten of them.
 import base64
 import re
 from dataclasses import dataclass, field
+from functools import partial
 
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal, Tools
 from idp.authn.throttle import Guessing
@@ -68,15 +69,14 @@ async def check(attempt: Attempt) -> Proved | Refusal:
     user, code = attempt.user, typed_code(attempt.form.get("code", ""))
     if user is None or code is None:
         return Refusal("recovery_wrong")
-    async with attempt.transaction() as conn:
-        codes = await recovery_codes.find_codes(conn, user.sub)
+    codes = await attempt.transact(partial(recovery_codes.find_codes, sub=user.sub))
     if codes is None:
         return Refusal("recovery_wrong", "no codes")
     code_hash = await attempt.tools.hasher.derive(code, codes.salt)
-    async with attempt.transaction() as conn:
-        if await recovery_codes.consume_code(conn, user.sub, code_hash, attempt.now):
-            return Proved(user.sub, Evidence("recovery", attempt.now))
-    return Refusal("recovery_wrong")
+    taken = await attempt.transact(
+        partial(recovery_codes.consume_code, sub=user.sub, code_hash=code_hash, now=attempt.now)
+    )
+    return Proved(user.sub, Evidence("recovery", attempt.now)) if taken else Refusal("recovery_wrong")
 
 
 def typed_code(typed: str) -> str | None:

@@ -1,6 +1,7 @@
 """What codes have in common that are sent, by text message or by mail: how they are made and judged (G8)."""
 
 from datetime import datetime, timedelta
+from functools import partial
 
 from idp.authn.methods.method import Attempt, Proved, Refusal, Tools
 from idp.authn.methods.totp import six_digits
@@ -54,16 +55,17 @@ async def check_code(
     code = six_digits(attempt.form.get("code", ""))
     if attempt.user is None or recipient is None or code is None:
         return Refusal("code_wrong")
-    async with attempt.transaction() as conn:
-        tried = await sent_codes.consume_code(
-            conn,
-            attempt.flow,
-            method,
+    tried = await attempt.transact(
+        partial(
+            sent_codes.consume_code,
+            flow=attempt.flow,
+            method=method,
             sub=attempt.user.sub,
             recipient=recipient,
             digest=digest_of(attempt.tools.master_key, attempt.flow, code),
             now=attempt.now,
         )
+    )
     if tried is Tried.RIGHT:
         return Proved(attempt.user.sub, Evidence(method, attempt.now, credential_id))
     return Refusal(CAUSES[tried], tried.name.lower())

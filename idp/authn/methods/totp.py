@@ -60,14 +60,19 @@ async def check(attempt: Attempt) -> Proved | Refusal:
     user, code = attempt.user, six_digits(attempt.form.get("code", ""))
     if user is None or code is None:
         return Refusal("code_wrong")
-    matched = False
-    async with attempt.transaction() as conn:
+
+    async def step(conn: Connection) -> Proved | Refusal:
+        matched = False
         for credential in await totp_credentials.list_confirmed(conn, user.sub):
-            step = _matching_step(credential, code, attempt.tools, attempt.now)
-            matched |= step is not None
-            if step is not None and await totp_credentials.consume_step(conn, credential.id, step, attempt.now):
+            time_step = _matching_step(credential, code, attempt.tools, attempt.now)
+            matched |= time_step is not None
+            if time_step is not None and await totp_credentials.consume_step(
+                conn, credential.id, time_step, attempt.now
+            ):
                 return Proved(user.sub, Evidence("totp", attempt.now, credential.id))
-    return Refusal("code_used" if matched else "code_wrong")
+        return Refusal("code_used" if matched else "code_wrong")
+
+    return await attempt.transact(step)
 
 
 async def begin_enrolment(

@@ -17,7 +17,7 @@ from idp.web.account.owner import Owner, find_owner, to_login
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.pages import App, AppsPage, WithdrawPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.scopes import scope_line
 from idp.web.slip import host_of
 from idp.web.trail import note
@@ -39,7 +39,8 @@ async def withdraw(request: Request) -> Response:
     """Take back what an app was allowed, and all its tokens with it: asked for by GET, done by POST (ASVS 10.4.9)."""
     if request.method == "POST":
         await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_owner(request, conn)
         if owner is None:
             return await to_login(request, conn)
@@ -60,7 +61,9 @@ async def withdraw(request: Request) -> Response:
             scope=list(app.scope),
             authorizations=ended,
         )
-    return see_other(APPS)
+        return see_other(APPS)
+
+    return await transacted(request, step)
 
 
 async def apps_of(request: Request, conn: Connection, owner: Owner) -> tuple[ConnectedApp, ...]:

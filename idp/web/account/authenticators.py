@@ -9,7 +9,7 @@ from idp.base.text import Day, say
 from idp.model.credential import Authenticator as Enrolled
 from idp.oauth.errors import PageError
 from idp.store import recovery_codes, totp_credentials, webauthn_credentials
-from idp.store.database import transaction
+from idp.store.database import Connection, transaction
 from idp.store.users import lock
 from idp.web.account.owner import WAYS, Owner, find_changer, find_owner, to_login, under_new_secret
 from idp.web.account.passkeys import added, facts_of, icon_of, last_used, signals_of
@@ -19,7 +19,7 @@ from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import Authenticator, AuthenticatorsPage, Person, RemovePage, RenamePage
-from idp.web.provider import provider_of
+from idp.web.provider import provider_of, transacted
 from idp.web.text_notices import text_user
 from idp.web.trail import note
 from idp.web.trust import distrust
@@ -78,7 +78,8 @@ def _found(request: Request, owner: Owner) -> tuple[Enrolled, Method]:
 async def rename(request: Request) -> Response:
     """Another name for an authenticator: asked for by GET, given by POST."""
     form = await read_page_form(request) if request.method == "POST" else {}
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
@@ -86,14 +87,17 @@ async def rename(request: Request) -> Response:
         if request.method == "GET" or method.rename is None:
             return page(request, RenamePage(f"{WAYS}/{wanted}/rename", one.name))
         await method.rename(conn, owner.user.sub, wanted, credential_name(form.get("name", ""), str(one.name)))
-    return see_other(WAYS)
+        return see_other(WAYS)
+
+    return await transacted(request, step)
 
 
 async def remove(request: Request) -> Response:
     """Remove an authenticator: asked for by GET, done by POST; the last way to sign in stays."""
     if request.method == "POST":
         await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
@@ -127,3 +131,5 @@ async def remove(request: Request) -> Response:
         if one.method == "sms":
             await text_user(request, conn, owner.user, "phone_replaced")
         return await under_new_secret(request, conn, owner, see_other(WAYS))
+
+    return await transacted(request, step)

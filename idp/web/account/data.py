@@ -22,7 +22,7 @@ from idp.web.account.sessions import sessions_of
 from idp.web.answers import page
 from idp.web.forms import read_page_form
 from idp.web.pages import DataPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.trail import note
 
 DATA = "/account/data"
@@ -44,15 +44,18 @@ async def show(request: Request) -> Response:
 async def download(request: Request) -> Response:
     """One JSON document with all that is kept of the owner, and no secret in it; to be saved, and by no cache."""
     await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
         await note(request, conn, "data_downloaded", sub=owner.user.sub, session_id=owner.session.id)
         document = await _document(request, conn, owner)
-    text = json.dumps(document, ensure_ascii=False, indent=2, default=datetime.isoformat)
-    headers = {"Content-Disposition": 'attachment; filename="account.json"', "Cache-Control": "no-store"}
-    return Response(f"{text}\n", media_type="application/json", headers=headers)
+        text = json.dumps(document, ensure_ascii=False, indent=2, default=datetime.isoformat)
+        headers = {"Content-Disposition": 'attachment; filename="account.json"', "Cache-Control": "no-store"}
+        return Response(f"{text}\n", media_type="application/json", headers=headers)
+
+    return await transacted(request, step)
 
 
 async def _document(request: Request, conn: Connection, owner: Owner) -> Values:

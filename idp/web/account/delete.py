@@ -15,7 +15,7 @@ from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import DeletePage, DonePage, Fault, Person
-from idp.web.provider import provider_of
+from idp.web.provider import provider_of, transacted
 from idp.web.steps import STEPS
 from idp.web.trail import note
 
@@ -30,7 +30,8 @@ async def show(request: Request) -> Response:
 async def delete(request: Request) -> Response:
     """Delete the account and everything that hangs on it, once its name was entered; the audit trail stays."""
     form = await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
@@ -43,11 +44,13 @@ async def delete(request: Request) -> Response:
             )
             # What is in the outbox hangs on no account: it is sent all the same.
             await notify_user(request, conn, user, "account_deleted")
-    response = see_other("/goodbye")
-    for name in ("session", "browser"):
-        # That of the device stays: other accounts may know this browser by it, and this one's part of it is gone.
-        cookies.clear(response, provider_of(request), name)
-    return response
+        response = see_other("/goodbye")
+        for name in ("session", "browser"):
+            # That of the device stays: other accounts may know this browser by it, and this one's part of it is gone.
+            cookies.clear(response, provider_of(request), name)
+        return response
+
+    return await transacted(request, step)
 
 
 async def goodbye(request: Request) -> Response:

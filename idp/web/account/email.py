@@ -8,13 +8,13 @@ from idp.authn.policy import BY_MAIL
 from idp.base.text import say
 from idp.store.database import Connection, transaction
 from idp.store.mail_links import find_link_of, revoke_links
-from idp.store.users import get_user, remove_email
+from idp.store.users import remove_email
 from idp.web.account.owner import Owner, find_changer, find_owner, to_login
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import DonePage, EmailPage, Fault, Person
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.trail import note
 from idp.web.verification import may_send, send_link
 
@@ -44,13 +44,16 @@ async def change(request: Request) -> Response:
     if owner.user.email_verified and owner.user.email == address.shown:
         return see_other(EMAIL)
     granted = await may_send(request, address)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         found = await find_changer(request, conn)
         if isinstance(found, Response):
             return found
         if granted:
             await _ask(request, conn, found, address)
-    return _sent(request, address)
+        return _sent(request, address)
+
+    return await transacted(request, step)
 
 
 async def send_again(request: Request) -> Response:
@@ -64,16 +67,24 @@ async def send_again(request: Request) -> Response:
         address = await waiting_address(request, conn, owner)
     if address is None:
         return see_other("/account")
-    if await may_send(request, address):
-        async with transaction(provider.pool) as conn:
-            await send_link(request, conn, await get_user(conn, owner.user.sub), address)
-    return _sent(request, address)
+    granted = await may_send(request, address)
+
+    async def step(conn: Connection) -> Response:
+        found = await find_owner(request, conn)
+        if found is None:
+            return await to_login(request, conn)
+        if granted:
+            await send_link(request, conn, found.user, address)
+        return _sent(request, address)
+
+    return await transacted(request, step)
 
 
 async def remove(request: Request) -> Response:
     """Let the account have no address, unless it signs in with codes that go there."""
     await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
@@ -86,7 +97,9 @@ async def remove(request: Request) -> Response:
             await remove_email(conn, user.sub, moment(request))
             await note(request, conn, "email_removed", sub=user.sub, session_id=owner.session.id)
             await notify_user(request, conn, user, "email_removed", email=user.email)
-    return see_other(EMAIL)
+        return see_other(EMAIL)
+
+    return await transacted(request, step)
 
 
 async def waiting_address(request: Request, conn: Connection, owner: Owner) -> Email | None:

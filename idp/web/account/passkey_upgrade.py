@@ -12,12 +12,12 @@ from starlette.responses import JSONResponse, Response
 
 from idp.authn.methods import Refusal, webauthn
 from idp.store import webauthn_credentials
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection
 from idp.store.sessions import consume_challenge, record_challenge
 from idp.web.account.enrolling import note_not_added, tell_added
 from idp.web.account.owner import Owner, find_owner, under_new_secret
 from idp.web.forms import read_page_form
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 
 UPGRADE = "/account/passkey-upgrade"
 JUST_NOW = timedelta(minutes=5)
@@ -35,7 +35,8 @@ async def begin(request: Request) -> Response:
     """What ``parseCreationOptionsFromJSON`` takes, as JSON; 204 where there is nothing to do, 403 if it may not be."""
     await read_page_form(request)
     provider, now = provider_of(request), moment(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await _upgrader(request, conn)
         if owner is None:
             return Response(status_code=403)
@@ -44,16 +45,19 @@ async def begin(request: Request) -> Response:
             return Response(status_code=204)
         challenge = provider.entropy(webauthn.CHALLENGE_BYTES)
         await record_challenge(conn, owner.session.id, challenge, now=now, kind="upgrade_challenge")
-    return JSONResponse(
-        webauthn.registration_options(owner.user, existing, challenge, provider.tools.relying_party, passkey=True)
-    )
+        return JSONResponse(
+            webauthn.registration_options(owner.user, existing, challenge, provider.tools.relying_party, passkey=True)
+        )
+
+    return await transacted(request, step)
 
 
 async def finish(request: Request) -> Response:
     """Add the passkey that the browser made; the answer is 204 whatever comes of it, and 403 if it may not be done."""
     form, provider, now = await read_page_form(request), provider_of(request), moment(request)
     answer = Response(status_code=204)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await _upgrader(request, conn)
         if owner is None:
             return Response(status_code=403)
@@ -68,6 +72,8 @@ async def finish(request: Request) -> Response:
             return answer
         await tell_added(request, conn, owner, made.name, method="webauthn", credential=made.id, by_itself=True)
         return await under_new_secret(request, conn, owner, answer)
+
+    return await transacted(request, step)
 
 
 async def _upgrader(request: Request, conn: Connection) -> Owner | None:

@@ -1,5 +1,6 @@
 """``/account/password``: another password."""
 
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.requests import Request
@@ -8,7 +9,7 @@ from starlette.responses import Response
 from idp.authn.accounts import PASSWORD_SHORTEST, PASSWORD_SHORTEST_ALONE, password_fault
 from idp.authn.methods import Attempt, Consequence, Refusal, prove
 from idp.model.assurance import Evidence
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection, transact, transaction
 from idp.store.mail_links import revoke_links
 from idp.store.users import lock, update_password
 from idp.web.account.owner import WAYS, Owner, find_changer, go_on_with
@@ -19,7 +20,7 @@ from idp.web.breached import is_breached
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import Fault, PasswordPage, Person
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.source import source_of
 from idp.web.trail import note
 from idp.web.trust import distrust
@@ -54,7 +55,8 @@ async def change(request: Request) -> Response:
     if await is_breached(request, form.get("password", "")):
         return _page(request, owner, Fault.of("password_known", "password"))
     password_hash = await provider.tools.hasher.hash(form.get("password", ""))
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         await lock(conn, owner.user.sub)
         found = await find_changer(request, conn)
         if isinstance(found, Response):
@@ -63,12 +65,14 @@ async def change(request: Request) -> Response:
             return _page(request, found, Fault.of("form_expired"))
         return await _keep(request, conn, found, password_hash, end_others="end_others" in form)
 
+    return await transacted(request, step)
+
 
 async def _attempt(request: Request, conn: Connection, owner: Owner, form: Form) -> Attempt:
     """One attempt at the present password, under the same limits as a sign-in."""
     provider, user = provider_of(request), owner.user
     return Attempt(
-        transaction=lambda: transaction(provider.pool),
+        transact=partial(transact, provider.pool),
         source=await source_of(request, conn, user.sub),
         subject=user.sub,
         user=user,
@@ -94,8 +98,11 @@ def _shortest(owner: Owner) -> int:
 async def _note_refusal(request: Request, owner: Owner, refused: Refusal) -> None:
     held_back = refused.consequence is Consequence.NOT_JUDGED
     event = "password_change_held_back" if held_back else "password_change_refused"
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> None:
         await note(request, conn, event, sub=owner.user.sub, session_id=owner.session.id, cause=refused.cause)
+
+    await transacted(request, step)
 
 
 async def _keep(request: Request, conn: Connection, owner: Owner, password_hash: str, *, end_others: bool) -> Response:

@@ -24,7 +24,7 @@ from idp.web.forms import read_page_form
 from idp.web.limits import is_within
 from idp.web.notices import notify_user
 from idp.web.pages import AddPhonePage, Fault
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.sent_codes import send_code
 from idp.web.steps.sent_code import sent_fault
 from idp.web.text_notices import text_user
@@ -69,7 +69,8 @@ async def _confirm(request: Request, typed: str) -> Response:
         if isinstance(owner, Response):
             return owner
     judged = await is_within(request, claim_limits(owner.user.sub))
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         found = await _find_changer(request, conn)
         if isinstance(found, Response):
             return found
@@ -83,6 +84,8 @@ async def _confirm(request: Request, typed: str) -> Response:
         await _keep(request, conn, found, number)
         shown = Evidence("sms", moment(request), sms.CREDENTIAL)
         return await added(request, conn, found, shown, sms.named(number))
+
+    return await transacted(request, step)
 
 
 async def _note_refusal(request: Request, conn: Connection, owner: Owner, tried: Tried, *, judged: bool) -> None:

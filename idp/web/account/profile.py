@@ -4,7 +4,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.profile import CLAIMS, profile_claims
-from idp.store.database import transaction
+from idp.store.database import Connection, transaction
 from idp.store.users import update_profile
 from idp.store.webauthn_credentials import list_of
 from idp.web.account.owner import Owner, find_owner, to_login
@@ -12,7 +12,7 @@ from idp.web.account.passkeys import signals_of
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.pages import Fault, Person, ProfilePage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.trail import note
 
 PROFILE = "/account/profile"
@@ -35,7 +35,8 @@ async def change(request: Request) -> Response:
     """Keep the claims as they were entered, or say what is wrong with them; one left empty is there no more."""
     form = await read_page_form(request)
     claims = profile_claims(form)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_owner(request, conn)
         if owner is None:
             return await to_login(request, conn)
@@ -50,7 +51,9 @@ async def change(request: Request) -> Response:
             await note(
                 request, conn, "profile_changed", sub=owner.user.sub, session_id=owner.session.id, fields=changed
             )
-    return see_other(f"{PROFILE}?saved=1")
+        return see_other(f"{PROFILE}?saved=1")
+
+    return await transacted(request, step)
 
 
 def _known(owner: Owner) -> dict[str, str]:

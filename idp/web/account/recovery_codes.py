@@ -15,7 +15,7 @@ from idp.web.answers import page
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import NewCodesPage, Person, RecoveryCodesPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.trail import note
 
 CODES = "/account/recovery-codes"
@@ -45,7 +45,8 @@ async def renew(request: Request) -> Response:
     if isinstance(owner, Response):
         return owner
     codes = await make_codes(provider.tools)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         # What was right before the hashing need not be so any more.
         owner = await _find_renewer(request, conn)
         if isinstance(owner, Response):
@@ -57,6 +58,8 @@ async def renew(request: Request) -> Response:
         await notify_user(request, conn, owner.user, "recovery_codes_renewed")
         content = NewCodesPage(Person(owner.user.username), codes.shown, Day(now))
         return await under_new_secret(request, conn, owner, page(request, content))
+
+    return await transacted(request, step)
 
 
 async def _find_renewer(request: Request, conn: Connection) -> Owner | Response:

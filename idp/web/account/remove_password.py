@@ -8,7 +8,7 @@ from starlette.responses import Response
 
 from idp.authn.freshness import STEP_UP_LIFE
 from idp.oauth.errors import PageError
-from idp.store.database import transaction
+from idp.store.database import Connection
 from idp.store.mail_links import revoke_links
 from idp.store.sessions import forget_shown
 from idp.store.users import lock, remove_password
@@ -18,7 +18,7 @@ from idp.web.account.sessions import sign_out_elsewhere
 from idp.web.answers import see_other
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, transacted
 from idp.web.trail import note
 
 REMOVE = "/account/password/remove"
@@ -41,7 +41,8 @@ def shows_passkey(owner: Owner, now: datetime) -> bool:
 async def remove(request: Request) -> Response:
     """Remove the password of an owner who has just shown a passkey that does without it."""
     form, now = await read_page_form(request), moment(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
@@ -61,3 +62,5 @@ async def remove(request: Request) -> Response:
         if "end_others" in form:
             await sign_out_elsewhere(request, conn, owner)
         return await under_new_secret(request, conn, owner, see_other(WAYS))
+
+    return await transacted(request, step)

@@ -16,7 +16,7 @@ from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.notices import browser_of
 from idp.web.pages import Device, SessionsPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.steps import step_of
 from idp.web.trail import note
 from idp.web.trust import distrust, forget_browsers
@@ -41,18 +41,22 @@ async def show(request: Request) -> Response:
 async def ask_again(request: Request) -> Response:
     """Trust one browser of the owner's no more, or none: the second step is asked for there again."""
     await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_owner(request, conn)
         if owner is None:
             return await to_login(request, conn)
         await distrust(request, conn, owner.user.sub, owner.session.id, trust_id=request.path_params.get("id"))
-    return see_other(DEVICES)
+        return see_other(DEVICES)
+
+    return await transacted(request, step)
 
 
 async def end(request: Request) -> Response:
     """End one session of the owner's; nobody else's is there (A-74)."""
     await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_owner(request, conn)
         if owner is None:
             return await to_login(request, conn)
@@ -61,22 +65,27 @@ async def end(request: Request) -> Response:
             raise PageError("not_found", status=404)
         await end_session(conn, wanted, now=moment(request))
         await note(request, conn, "session_ended", sub=owner.user.sub, session_id=owner.session.id, ended=wanted)
-    if wanted != owner.session.id:
-        return see_other(DEVICES)
-    response = see_other("/signed-out")
-    cookies.clear(response, provider_of(request), "session")
-    return response
+        if wanted != owner.session.id:
+            return see_other(DEVICES)
+        response = see_other("/signed-out")
+        cookies.clear(response, provider_of(request), "session")
+        return response
+
+    return await transacted(request, step)
 
 
 async def end_others(request: Request) -> Response:
     """End all sessions of the owner's but this one."""
     await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_owner(request, conn)
         if owner is None:
             return await to_login(request, conn)
         await sign_out_elsewhere(request, conn, owner)
-    return see_other(DEVICES)
+        return see_other(DEVICES)
+
+    return await transacted(request, step)
 
 
 async def sign_out_elsewhere(request: Request, conn: Connection, owner: Owner) -> None:

@@ -7,28 +7,32 @@ from starlette.responses import Response
 from idp.authn.methods import Refusal, totp
 from idp.model.assurance import Evidence
 from idp.store.attempts import remove_tallies
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection
 from idp.web.account.enrolling import added, allow_return, note_not_added, with_return
 from idp.web.account.owner import WAYS, Owner, find_changer, return_to
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.pages import AddTotpPage, Fault
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 
 
 async def add(request: Request) -> Response:
     """A new key for an authenticator app, shown until a code confirms it."""
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
         return await _page(request, conn, owner)
 
+    return await transacted(request, step)
+
 
 async def confirm(request: Request) -> Response:
     """Add the app whose code was entered; the code counts as a use of it."""
     form, provider, now = await read_page_form(request), provider_of(request), moment(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
@@ -44,6 +48,8 @@ async def confirm(request: Request) -> Response:
         # Bound anew by somebody who has shown enough of the owner: what was guessed at before counts no more.
         await remove_tallies(conn, user.sub, factor="totp")
         return await added(request, conn, owner, Evidence("totp", now, outcome.id), outcome.name)
+
+    return await transacted(request, step)
 
 
 async def _page(

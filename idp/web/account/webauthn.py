@@ -8,29 +8,33 @@ from starlette.responses import Response
 from idp.authn.methods import Refusal, webauthn
 from idp.model.assurance import Evidence
 from idp.store import webauthn_credentials
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection
 from idp.store.sessions import consume_challenge, record_challenge
 from idp.web.account.enrolling import added, allow_return, note_not_added, with_return
 from idp.web.account.owner import WAYS, Owner, find_changer, return_to
 from idp.web.answers import page
 from idp.web.forms import read_page_form
 from idp.web.pages import AddPasskeyPage, Fault
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 
 
 async def add(request: Request) -> Response:
     """The ceremony for a new passkey or security key."""
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
         return await _page(request, conn, owner)
 
+    return await transacted(request, step)
+
 
 async def register(request: Request) -> Response:
     """Add the credential that the browser made; the ceremony counts as a use of it."""
     form, provider, now = await read_page_form(request), provider_of(request), moment(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
@@ -49,6 +53,8 @@ async def register(request: Request) -> Response:
             attested=outcome.attested,
         )
         return await added(request, conn, owner, evidence, outcome.name)
+
+    return await transacted(request, step)
 
 
 async def _page(

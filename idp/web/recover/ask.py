@@ -13,7 +13,7 @@ from idp.authn.throttle import recovery_limits, subject_of_name
 from idp.base.entropy import token
 from idp.base.text import say
 from idp.model.attempt import Source
-from idp.store.database import Unavailable, transaction
+from idp.store.database import Connection, Unavailable, transaction
 from idp.store.mail_links import create_link
 from idp.store.users import find_by_login, find_user
 from idp.web.answers import page, see_other
@@ -22,7 +22,7 @@ from idp.web.limits import is_within
 from idp.web.mail_link import RESET_LIFE, address_of_link, new_link
 from idp.web.notices import notify_user
 from idp.web.pages import DonePage, RecoverPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.source import address_of, network_of
 from idp.web.trail import note, note_refusal
 
@@ -79,7 +79,8 @@ async def _write_if_possible(request: Request, sub: str) -> None:
 async def _write(request: Request, sub: str) -> None:
     """Keep the link and its mail; nothing for an account that is shut, or whose address is a mere claim (A-72)."""
     provider = provider_of(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> None:
         user = await find_user(conn, sub)
         address = address_of_link(user) if user else None
         if user is None or address is None:
@@ -92,3 +93,5 @@ async def _write(request: Request, sub: str) -> None:
         await create_link(conn, new_link(secret, "reset_password", user.sub, address, moment(request)))
         url = f"{provider.issuer}/recover/password?link={secret}"
         await notify_user(request, conn, user, "reset_password", life=RESET_LIFE, link=url)
+
+    await transacted(request, step)

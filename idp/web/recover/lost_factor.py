@@ -1,5 +1,7 @@
 """``/recover/factor``: to ask that lost second factors are removed, to stop that, and to finish it after the delay."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
@@ -11,7 +13,7 @@ from idp.model.factor_recovery import FactorRecovery
 from idp.model.user import User
 from idp.store.attempts import remove_tallies
 from idp.store.authorizations import revoke_of_user
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection, transact, transaction
 from idp.store.factor_recoveries import find_cancellable, find_ripe, finish_recovery
 from idp.store.mail_links import revoke_links
 from idp.store.recovery_codes import remove_codes
@@ -24,7 +26,7 @@ from idp.web.limits import is_within
 from idp.web.mail_link import address_of_link, gone
 from idp.web.notices import notify_user
 from idp.web.pages import DonePage, Fault, LinkPage, LostFactorsPage, Person, RemoveFactorsPage
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.recover.factor_recovery import CANCEL, FINISH, PATH, begin_recovery, cancel_recovery, request_limits
 from idp.web.source import source_of
 from idp.web.text_notices import text_user
@@ -58,11 +60,14 @@ async def submit(request: Request) -> Response:
     if not await is_within(request, request_limits(user.sub)):
         await note_refusal(request, "recovery_held_back", error="factor_recovery_throttled")
         return see_other(f"{PATH}/asked")
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         found = _eligible(await resume(request, conn))
         if found is not None and found.sub == user.sub:
             await begin_recovery(request, conn, found)
-    return see_other(f"{PATH}/asked")
+        return see_other(f"{PATH}/asked")
+
+    return await transacted(request, step)
 
 
 async def asked(request: Request) -> Response:
@@ -108,11 +113,14 @@ async def show_cancel(request: Request) -> Response:
 async def cancel(request: Request) -> Response:
     """Stop it, signed in or not."""
     form = await read_page_form(request)
-    async with transaction(provider_of(request).pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         user = await _cancellable(request, conn, form.get("link", ""))
         if not await cancel_recovery(request, conn, user, cause="link"):
             raise gone(request)
-    return see_other(f"{PATH}/cancelled")
+        return see_other(f"{PATH}/cancelled")
+
+    return await transacted(request, step)
 
 
 async def cancelled(request: Request) -> Response:
@@ -141,7 +149,8 @@ async def finish(request: Request) -> Response:
         _, user = await _ripe(request, conn, secret)
         attempt = await _attempt(request, conn, user, form)
     outcome = await prove("password", attempt)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         if isinstance(outcome, Refusal):
             await _note_refusal(request, conn, user, outcome)
             fault = Fault.of("password_wrong", "password")
@@ -153,7 +162,9 @@ async def finish(request: Request) -> Response:
         if await finish_recovery(conn, sha256(secret), now=moment(request)) is None:
             raise gone(request)
         await _remove_factors(request, conn, found)
-    return see_other(f"{PATH}/done")
+        return see_other(f"{PATH}/done")
+
+    return await transacted(request, step)
 
 
 async def done(request: Request) -> Response:
@@ -188,7 +199,7 @@ async def _ripe(request: Request, conn: Connection, secret: str) -> tuple[Factor
 async def _attempt(request: Request, conn: Connection, user: User, form: dict[str, str]) -> Attempt:
     provider = provider_of(request)
     return Attempt(
-        transaction=lambda: transaction(provider.pool),
+        transact=partial(transact, provider.pool),
         source=await source_of(request, conn, user.sub),
         subject=user.sub,
         user=user,

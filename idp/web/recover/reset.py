@@ -22,7 +22,7 @@ from idp.web.forms import read_page_form
 from idp.web.mail_link import get_opened, gone
 from idp.web.notices import notify_user
 from idp.web.pages import DonePage, Fault, LinkPage, NewPasswordPage, Person
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.recover.recovery import Recovery, begin_recovery, get_recovery, get_resettable
 from idp.web.recover.second_step import NEW_PASSWORD, step_page
 from idp.web.trail import note
@@ -46,11 +46,14 @@ async def show_link(request: Request) -> Response:
 async def open_link(request: Request) -> Response:
     """Begin the reset in this browser, where alone it can be finished, under an address without the link."""
     form, provider = await read_page_form(request), provider_of(request)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         link = await get_opened(request, conn, form.get("link", ""), "reset_password")
         await get_resettable(request, conn, link)
         interaction_id, browser = await begin_recovery(request, conn, link)
-    return bind(see_other(f"{NEW_PASSWORD}?interaction={interaction_id}"), provider, browser)
+        return bind(see_other(f"{NEW_PASSWORD}?interaction={interaction_id}"), provider, browser)
+
+    return await transacted(request, step)
 
 
 async def show(request: Request) -> Response:
@@ -78,13 +81,16 @@ async def submit(request: Request) -> Response:
     if await is_breached(request, password):
         return _page(request, recovery, Fault.of("password_known", "password"))
     password_hash = await provider.tools.hasher.hash(password)
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         await lock(conn, recovery.user.sub)
-        recovery = await get_recovery(request, conn)
-        if not recovery.is_proved:
-            return await step_page(request, conn, recovery, status=403)
-        await _reset(request, conn, recovery, password_hash)
-    return see_other("/recover/done")
+        found = await get_recovery(request, conn)
+        if not found.is_proved:
+            return await step_page(request, conn, found, status=403)
+        await _reset(request, conn, found, password_hash)
+        return see_other("/recover/done")
+
+    return await transacted(request, step)
 
 
 async def done(request: Request) -> Response:

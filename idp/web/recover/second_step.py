@@ -1,19 +1,21 @@
 """``/recover/step``: the second factor of the account, asked for before its password is reset (A-67)."""
 
+from functools import partial
+
 from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.freshness import merge
 from idp.authn.methods import Attempt, Consequence, Proved, Refusal, prove
 from idp.authn.methods.webauthn import CHALLENGE_LIFE
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection, transact, transaction
 from idp.store.interactions import consume_challenge, record_proof
 from idp.web.answers import page, see_other
 from idp.web.errors import error_page
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import AnotherWayPage, Fault, Person, Slip, Way
-from idp.web.provider import moment, provider_of
+from idp.web.provider import moment, provider_of, transacted
 from idp.web.recover.factor_recovery import cancel_if_shown
 from idp.web.recover.recovery import Recovery, get_recovery
 from idp.web.sent_codes import is_sent, send_in
@@ -38,19 +40,25 @@ async def show(request: Request) -> Response:
 
 async def submit(request: Request) -> Response:
     """Judge the proof within the limits on guessing, keep it, and go on to the new password."""
-    form, provider = await read_page_form(request), provider_of(request)
-    async with transaction(provider.pool) as conn:
+    form = await read_page_form(request)
+    method = "webauthn" if "credential" in form else _wanted(request)
+
+    async def begun(conn: Connection) -> tuple[Recovery, Attempt]:
         recovery = await get_recovery(request, conn)
-        method = "webauthn" if "credential" in form else _wanted(request)
-        attempt = await _attempt(request, conn, recovery, method, form)
+        return recovery, await _attempt(request, conn, recovery, method, form)
+
+    recovery, attempt = await transacted(request, begun)
     allowed = method in {one.method for one in recovery.ways}
     outcome = await prove(method, attempt) if allowed else Refusal("method_unknown")
-    async with transaction(provider.pool) as conn:
+
+    async def step(conn: Connection) -> Response:
         if isinstance(outcome, Refusal):
             await _note_refusal(request, conn, recovery, method, outcome)
             return await step_page(request, conn, recovery, method=method, refused=outcome, form=form)
         await _keep(request, conn, recovery, outcome)
-    return see_other(f"{NEW_PASSWORD}?{recovery.here}")
+        return see_other(f"{NEW_PASSWORD}?{recovery.here}")
+
+    return await transacted(request, step)
 
 
 async def _attempt(request: Request, conn: Connection, recovery: Recovery, method: str, form: Form) -> Attempt:
@@ -60,7 +68,7 @@ async def _attempt(request: Request, conn: Connection, recovery: Recovery, metho
     if method == "webauthn":
         challenge = await consume_challenge(conn, recovery.interaction.id, now=now, life=CHALLENGE_LIFE)
     return Attempt(
-        transaction=lambda: transaction(provider.pool),
+        transact=partial(transact, provider.pool),
         source=await source_of(request, conn, user.sub),
         subject=user.sub,
         user=user,

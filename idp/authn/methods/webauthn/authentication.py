@@ -84,8 +84,7 @@ async def check(attempt: Attempt) -> Proved | Refusal:
     try:
         response = parse(attempt.form.get("credential", ""))
         presented = raw_id(response)
-        async with attempt.transaction() as conn:
-            credential = await webauthn_credentials.find(conn, presented)
+        credential = await attempt.transact(partial(webauthn_credentials.find, credential_id=presented))
         if credential is None or (user is not None and credential.sub != user.sub):
             return Refusal("webauthn_unknown", "not a credential of this user")
         _check_user_handle(response, credential, user)
@@ -103,16 +102,17 @@ async def _accept(attempt: Attempt, credential: WebAuthnCredential, assertion: _
         return refusal("webauthn_uv")
     if assertion.backup_eligible != credential.backup_eligible:
         return refusal("webauthn_failed", "backup eligibility changed")
-    async with attempt.transaction() as conn:
-        recorded = await webauthn_credentials.record_use(
-            conn,
-            credential.id,
+    recorded = await attempt.transact(
+        partial(
+            webauthn_credentials.record_use,
+            id_=credential.id,
             sign_count=assertion.sign_count,
             backed_up=assertion.backed_up,
             user_verified=assertion.user_verified,
             discovered=attempt.user is None,
             now=attempt.now,
         )
+    )
     if not recorded:
         return refusal("webauthn_failed", "the counter did not grow")
     evidence = Evidence(

@@ -491,10 +491,7 @@ async def _add_user(conn: Connection, username: str, password_hash: str) -> None
 async def _add_totp(conn: Connection) -> None:
     now, app = system_clock(), "app-of-alice"
     sealed = seal(_MASTER, TOTP_SEED, context=f"totp_credentials/{app}", entropy=system_entropy)
-    credential = TotpCredential(app, sub_of("alice"), "App", sealed, now)
-    await totp_credentials.create_pending(conn, credential)
-    confirmed = await totp_credentials.confirm(conn, credential, 0, now, begun_after=now - timedelta(minutes=1))
-    assert confirmed is not None
+    await totp_credentials.create(conn, TotpCredential(app, sub_of("alice"), "App", sealed, now, 0, now))
 
 
 @pytest_asyncio.fixture(scope="session", loop_scope="session")

@@ -56,7 +56,7 @@ async def _begin(conn: Connection, user: User, installation: Settings, master: M
         refuse("this account has no confirmed e-mail address, and a link goes nowhere else")
     if user.password_hash is None:
         refuse("this account has no password, without which the link does nothing: use `idp user recover` first")
-    asked = new_recovery(system_entropy, user.sub, address, now, installation.factor_recovery_delay or USUAL_DELAY)
+    asked = new_recovery(system_entropy, user, address, now, installation.factor_recovery_delay or USUAL_DELAY)
     if not await keep_recovery(conn, asked, master):
         refuse("this account waits for the removal of its second factors already: see `idp user show`")
     details = {"not_before": asked.not_before.isoformat()}

@@ -40,7 +40,7 @@ async def _write(conn: Connection, user: User, installation: Settings, master: M
         refuse("this account has no confirmed e-mail address, and a link goes nowhere else")
     if has_passkey_alone(await authenticators(conn, user)):
         refuse("this account signs in by a passkey and has no password")
-    await create_link(conn, new_link(secret, "reset_password", user.sub, address, now))
+    await create_link(conn, new_link(secret, "reset_password", user, address, now))
     language = choose(*account_locale(user))
     pages = pages_of(installation)
     writer = Writer(pages, installation.issuer, system_entropy, now, say("your organisation's help desk"), language)

@@ -22,6 +22,21 @@ class TotpCredential:
 
 
 @dataclass(frozen=True, slots=True)
+class TotpEnrolment:
+    """An authenticator app whose key was shown in one session, and which waits there for its first code.
+
+    ``id`` will be the credential's; ``generation`` is the account's when the key was shown.
+    """
+
+    session_id: str
+    id: str
+    sub: str
+    generation: int
+    sealed_seed: bytes = field(repr=False)
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class WebAuthnCredential:
     """A security key, platform authenticator or passkey (WebAuthn Level 3 §4, credential record).
 

@@ -12,7 +12,8 @@ class FactorRecovery:
     """One request of an account; it can be granted from ``not_before`` until ``not_after``, and cancelled till then.
 
     ``email_canonical`` is the address that had been told of it: with any other it is worth nothing. The secrets of its
-    links follow from ``id`` and the master key, and only their digests are kept.
+    links follow from ``id`` and the master key, and only their digests are kept. ``generation`` is the account's when
+    it was asked for.
     """
 
     id: str
@@ -22,3 +23,4 @@ class FactorRecovery:
     created_at: datetime
     not_before: datetime
     not_after: datetime
+    generation: int = 0

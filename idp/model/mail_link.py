@@ -12,6 +12,7 @@ class MailLink:
     """One link of an account, for one purpose, sent to one address; it works once and until it expires.
 
     ``digest`` is what is kept of its secret. The address is as it is written to, and as addresses are compared.
+    ``generation`` is the account's when it was asked for.
     """
 
     digest: bytes = field(repr=False)
@@ -21,3 +22,4 @@ class MailLink:
     email_canonical: str
     created_at: datetime
     expires_at: datetime
+    generation: int = 0

@@ -10,7 +10,8 @@ class SentCode:
     """A code of one flow, sent to one recipient; ``digest`` is all that is kept of it.
 
     ``flow`` names the interaction or session that it belongs to. ``prefix`` is what the recipient has in common with
-    its neighbours. One that was not ``sent`` stands in for a code that was held back: nobody knows it.
+    its neighbours. One that was not ``sent`` stands in for a code that was held back: nobody knows it. ``generation``
+    is the account's when it was made.
     """
 
     flow: str
@@ -22,6 +23,7 @@ class SentCode:
     created_at: datetime
     expires_at: datetime
     sent: bool = True
+    generation: int = 0
 
 
 class Tried(Enum):

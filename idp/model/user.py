@@ -8,7 +8,10 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class User:
-    """An account; ``sub`` is its only lasting name towards applications (OpenID Connect Core §2)."""
+    """An account; ``sub`` is its only lasting name towards applications (OpenID Connect Core §2).
+
+    ``generation`` is raised where what was begun before must not go on: see ``store.users.raise_generation``.
+    """
 
     sub: str
     username: str
@@ -22,3 +25,4 @@ class User:
     password_hash: str | None = None
     password_changed_at: datetime | None = None
     disabled_at: datetime | None = None
+    generation: int = 0

@@ -73,11 +73,15 @@ class FoundCode:
 
 
 async def find_code(conn: Connection, code: str) -> FoundCode | None:
-    """The record of this code, whatever its age and state."""
+    """The record of this code, whatever its age and state; its user is held, as by ``users.hold``."""
     row = await conn.fetchrow(
         """
-        SELECT authorization_id, client_id, redirect_uri, code_challenge, nonce, expires_at, consumed_at
-        FROM authorization_codes WHERE code_hash = $1
+        SELECT authorization_id, code.client_id, redirect_uri, code_challenge, nonce, expires_at, consumed_at
+        FROM authorization_codes AS code
+        JOIN authorizations AS granted ON granted.id = authorization_id
+        JOIN users ON users.sub = granted.sub
+        WHERE code_hash = $1
+        FOR KEY SHARE OF users
         """,
         sha256(code),
     )
@@ -160,11 +164,6 @@ async def revoke_authorization(conn: Connection, authorization_id: str, *, now: 
         now,
     )
     return None if row is None else _authorization(row)
-
-
-async def revoke_of_user(conn: Connection, sub: str, now: datetime) -> None:
-    """Kill every authorization of the user."""
-    await conn.execute("UPDATE authorizations SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, now)
 
 
 async def revoke_of_client(conn: Connection, sub: str, client_id: str, now: datetime) -> int:

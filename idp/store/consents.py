@@ -13,9 +13,19 @@ async def find_consent(conn: Connection, sub: str, client_id: str) -> frozenset[
 
 
 async def hold_consent(conn: Connection, sub: str, client_id: str) -> bool:
-    """Whether the user still allows this client anything; a withdrawal has to wait until this transaction ends."""
+    """Whether the user still allows this client anything; a withdrawal has to wait until this transaction ends.
+
+    The user is held first, as by ``users.hold``.
+    """
     row = await conn.fetchrow(
-        "SELECT client_id FROM consents WHERE sub = $1 AND client_id = $2 FOR SHARE", sub, client_id
+        """
+        WITH held AS MATERIALIZED (SELECT sub FROM users WHERE sub = $1 FOR KEY SHARE)
+        SELECT client_id FROM consents
+        WHERE sub = $1 AND client_id = $2 AND EXISTS (SELECT FROM held)
+        FOR SHARE OF consents
+        """,
+        sub,
+        client_id,
     )
     return row is not None
 
@@ -33,6 +43,11 @@ async def record_consent(conn: Connection, sub: str, client_id: str, scope: Iter
         list(scope),
         now,
     )
+
+
+async def revoke_consents_of(conn: Connection, sub: str) -> None:
+    """Remember nothing of what the user has allowed anybody."""
+    await conn.execute("DELETE FROM consents WHERE sub = $1", sub)
 
 
 async def revoke_consent(conn: Connection, sub: str, client_id: str) -> None:

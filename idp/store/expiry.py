@@ -18,7 +18,7 @@ from idp.store import (
     revoked_tokens,
     sent_codes,
     sessions,
-    totp_credentials,
+    totp_enrolments,
 )
 from idp.store.database import Connection
 
@@ -46,7 +46,7 @@ async def delete_expired(conn: Connection, keep: Keep, *, now: datetime) -> None
     await sessions.delete_expired(conn, now=now, keep=ENDED)
     await client_assertions.delete_expired(conn, now=now)
     await revoked_tokens.delete_expired(conn, now=now)
-    await totp_credentials.delete_expired(conn, begun_before=now - keep.enrolments)
+    await totp_enrolments.delete_expired(conn, begun_before=now - keep.enrolments)
     await known_devices.delete_expired(conn, now=now)
     await known_networks.delete_expired(conn, now=now)
     await factor_recoveries.delete_expired(conn, now=now)

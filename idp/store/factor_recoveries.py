@@ -5,25 +5,33 @@ from datetime import datetime
 from idp.model.factor_recovery import FactorRecovery
 from idp.store.database import Connection, Row
 
-COLUMNS = "id, sub, email_canonical, state, created_at, not_before, not_after"
+COLUMNS = "id, sub, email_canonical, state, created_at, not_before, not_after, generation"
+# Waiting, and of the generation of its account still (A-76).
+WAITING = """state = 'waiting'
+            AND generation = (SELECT generation FROM users WHERE users.sub = factor_recoveries.sub)"""
 
 
 async def create_recovery(conn: Connection, asked: FactorRecovery, *, cancel_hash: bytes, finish_hash: bytes) -> bool:
     """Keep a request; False where the account has one already, which stays as it is.
 
-    One whose time is over makes way, whether or not the clean-up has been there.
+    One whose time is over makes way, whether or not the clean-up has been there, and so does one of an earlier
+    generation.
     """
     await conn.execute(
-        "DELETE FROM factor_recoveries WHERE sub = $1 AND state = 'waiting' AND not_after <= $2",
+        """
+        DELETE FROM factor_recoveries
+        WHERE sub = $1 AND state = 'waiting' AND (not_after <= $2 OR generation <> $3)
+        """,
         asked.sub,
         asked.created_at,
+        asked.generation,
     )
     kept = await conn.fetchval(
         """
         INSERT INTO factor_recoveries (
-            id, sub, email_canonical, state, cancel_hash, finish_hash, created_at, not_before, not_after
+            id, sub, email_canonical, state, cancel_hash, finish_hash, created_at, not_before, not_after, generation
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT (sub) WHERE state = 'waiting' DO NOTHING
         RETURNING id
         """,
@@ -36,6 +44,7 @@ async def create_recovery(conn: Connection, asked: FactorRecovery, *, cancel_has
         asked.created_at,
         asked.not_before,
         asked.not_after,
+        asked.generation,
     )
     return kept is not None
 
@@ -44,7 +53,7 @@ async def find_waiting(conn: Connection, sub: str, *, now: datetime) -> FactorRe
     """The request of the account that is neither granted, cancelled nor over, if any."""
     return _recovery(
         await conn.fetchrow(
-            f"SELECT {COLUMNS} FROM factor_recoveries WHERE sub = $1 AND state = 'waiting' AND not_after > $2",
+            f"SELECT {COLUMNS} FROM factor_recoveries WHERE sub = $1 AND {WAITING} AND not_after > $2",
             sub,
             now,
         )
@@ -55,7 +64,7 @@ async def find_cancellable(conn: Connection, digest: bytes, *, now: datetime) ->
     """The waiting request that the link of this digest cancels."""
     return _recovery(
         await conn.fetchrow(
-            f"SELECT {COLUMNS} FROM factor_recoveries WHERE cancel_hash = $1 AND state = 'waiting' AND not_after > $2",
+            f"SELECT {COLUMNS} FROM factor_recoveries WHERE cancel_hash = $1 AND {WAITING} AND not_after > $2",
             digest,
             now,
         )
@@ -68,7 +77,7 @@ async def find_ripe(conn: Connection, digest: bytes, *, now: datetime) -> Factor
         await conn.fetchrow(
             f"""
             SELECT {COLUMNS} FROM factor_recoveries
-            WHERE finish_hash = $1 AND state = 'waiting' AND not_before <= $2 AND not_after > $2
+            WHERE finish_hash = $1 AND {WAITING} AND not_before <= $2 AND not_after > $2
             """,
             digest,
             now,
@@ -82,7 +91,7 @@ async def cancel_waiting(conn: Connection, sub: str, *, now: datetime) -> Factor
         await conn.fetchrow(
             f"""
             UPDATE factor_recoveries SET state = 'cancelled', ended_at = $2
-            WHERE sub = $1 AND state = 'waiting' AND not_after > $2
+            WHERE sub = $1 AND {WAITING} AND not_after > $2
             RETURNING {COLUMNS}
             """,
             sub,
@@ -97,7 +106,7 @@ async def finish_recovery(conn: Connection, digest: bytes, *, now: datetime) -> 
         await conn.fetchrow(
             f"""
             UPDATE factor_recoveries SET state = 'done', ended_at = $2
-            WHERE finish_hash = $1 AND state = 'waiting' AND not_before <= $2 AND not_after > $2
+            WHERE finish_hash = $1 AND {WAITING} AND not_before <= $2 AND not_after > $2
             RETURNING {COLUMNS}
             """,
             digest,
@@ -113,7 +122,7 @@ async def claim_ripe(conn: Connection, *, now: datetime, limit: int = 100) -> tu
         UPDATE factor_recoveries SET reminded_at = $1
         WHERE id IN (
             SELECT id FROM factor_recoveries
-            WHERE state = 'waiting' AND reminded_at IS NULL AND not_before <= $1 AND not_after > $1
+            WHERE {WAITING} AND reminded_at IS NULL AND not_before <= $1 AND not_after > $1
             ORDER BY not_before
             LIMIT $2
             FOR UPDATE SKIP LOCKED
@@ -143,4 +152,5 @@ def _recovery(row: Row | None) -> FactorRecovery | None:
         created_at=row["created_at"],
         not_before=row["not_before"],
         not_after=row["not_after"],
+        generation=row["generation"],
     )

@@ -6,9 +6,13 @@ from datetime import datetime, timedelta
 from idp.base.digest import sha256
 from idp.model.assurance import Evidence
 from idp.model.interaction import Interaction
+from idp.model.mail_link import MailLink
+from idp.model.user import User
 from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
 
+# Of nobody yet, or of an account that is still of the generation under which this was proved (A-76).
+CURRENT = "(sub IS NULL OR generation = (SELECT generation FROM users WHERE users.sub = interactions.sub))"
 COLUMNS = """id, parameters, return_to, fresh, sub, evidence, chosen, approved, challenge, challenge_at,
              created_at, expires_at, mail_link"""
 
@@ -62,20 +66,26 @@ async def create_interaction(
 
 
 async def create_recovery(
-    conn: Connection, interaction_id: str, browser: str, *, sub: str, mail_link: bytes, now: datetime, life: timedelta
+    conn: Connection, interaction_id: str, browser: str, *, link: MailLink, now: datetime
 ) -> None:
-    """A new interaction in which this browser resets the password of that account, begun by the link of this digest."""
+    """A new interaction in which this browser resets the password of the account that the link was sent to.
+
+    It lasts as long as the link would, whatever becomes of that, and is of the same generation.
+    """
     await conn.execute(
         """
-        INSERT INTO interactions (id, browser_hash, return_to, fresh, sub, mail_link, created_at, expires_at)
-        VALUES ($1, $2, '/login', false, $3, $4, $5, $6)
+        INSERT INTO interactions (
+            id, browser_hash, return_to, fresh, sub, generation, mail_link, created_at, expires_at
+        )
+        VALUES ($1, $2, '/login', false, $3, $4, $5, $6, $7)
         """,
         interaction_id,
         sha256(browser),
-        sub,
-        mail_link,
+        link.sub,
+        link.generation,
+        link.digest,
         now,
-        now + life,
+        link.expires_at,
     )
 
 
@@ -85,6 +95,7 @@ async def find_recovery(conn: Connection, interaction_id: str, browser: str, *, 
         f"""
         SELECT {COLUMNS} FROM interactions
         WHERE id = $1 AND browser_hash = $2 AND mail_link IS NOT NULL AND ended_at IS NULL AND expires_at > $3
+          AND {CURRENT}
         """,
         interaction_id,
         sha256(browser),
@@ -94,14 +105,16 @@ async def find_recovery(conn: Connection, interaction_id: str, browser: str, *, 
 
 
 async def find_interaction(conn: Connection, interaction_id: str, browser: str, *, now: datetime) -> Interaction | None:
-    """The waiting interaction with this id, if this browser began it; None once it has ended or expired.
+    """The waiting interaction with this id, if this browser began it; None once it is over.
 
-    A reset of a password is not found by this: nothing that is proved in it counts towards a sign-in.
+    It is over when it has ended or expired, or what it has proved is of an earlier generation of the account. A reset
+    of a password is not found by this: nothing that is proved in it counts towards a sign-in.
     """
     row = await conn.fetchrow(
         f"""
         SELECT {COLUMNS} FROM interactions
         WHERE id = $1 AND browser_hash = $2 AND mail_link IS NULL AND ended_at IS NULL AND expires_at > $3
+          AND {CURRENT}
         """,
         interaction_id,
         sha256(browser),
@@ -113,11 +126,12 @@ async def find_interaction(conn: Connection, interaction_id: str, browser: str, 
 async def find_stale(
     conn: Connection, interaction_id: str, browser: str, *, now: datetime
 ) -> tuple[Interaction, bool] | None:
-    """The interaction with this id that this browser began and that has ended or expired, and whether it has ended."""
+    """The interaction with this id that this browser began and that is over, and whether it has ended."""
     row = await conn.fetchrow(
         f"""
         SELECT {COLUMNS}, ended_at FROM interactions
-        WHERE id = $1 AND browser_hash = $2 AND mail_link IS NULL AND (ended_at IS NOT NULL OR expires_at <= $3)
+        WHERE id = $1 AND browser_hash = $2 AND mail_link IS NULL
+          AND (ended_at IS NOT NULL OR expires_at <= $3 OR NOT {CURRENT})
         """,
         interaction_id,
         sha256(browser),
@@ -127,13 +141,14 @@ async def find_stale(
 
 
 async def record_proof(
-    conn: Connection, interaction_id: str, sub: str | None, evidence: Iterable[Evidence]
+    conn: Connection, interaction_id: str, user: User | None, evidence: Iterable[Evidence]
 ) -> Interaction:
-    """Keep what this login has proved so far."""
+    """Keep what this login has proved so far, of the account as it was when that was judged."""
     row = await conn.fetchrow(
-        f"UPDATE interactions SET sub = $2, evidence = $3 WHERE id = $1 RETURNING {COLUMNS}",
+        f"UPDATE interactions SET sub = $2, generation = $3, evidence = $4 WHERE id = $1 RETURNING {COLUMNS}",
         interaction_id,
-        sub,
+        user.sub if user else None,
+        user.generation if user else 0,
         to_json(evidence),
     )
     assert row is not None

@@ -8,24 +8,48 @@ from idp.model.user import User
 from idp.store.database import Connection
 from idp.store.users import find_user
 
+# Of the generation of its account still (A-76): what is not is known for nothing, and offered to nobody.
+CURRENT = "generation = (SELECT generation FROM users WHERE users.sub = known_devices.sub)"
+
 
 async def remember_device(
-    conn: Connection, secret: str, sub: str, *, former: str | None, now: datetime, life: timedelta
+    conn: Connection, secret: str, user: User, *, former: str | None, now: datetime, life: timedelta
 ) -> None:
-    """Know the browser by this secret for the account until the end of that life; its former secret is dead."""
+    """Know the browser by this secret for the account until the end of that life; its former secret is dead.
+
+    A browser that was known under an earlier generation is known anew, and trusted no more.
+    """
     if former is not None:
         await conn.execute(
             "UPDATE known_devices SET secret_hash = $2 WHERE secret_hash = $1", sha256(former), sha256(secret)
         )
     await conn.execute(
         """
-        INSERT INTO known_devices (secret_hash, sub, created_at, expires_at) VALUES ($1, $2, $3, $4)
-        ON CONFLICT (secret_hash, sub) DO UPDATE SET expires_at = EXCLUDED.expires_at
+        INSERT INTO known_devices AS known (secret_hash, sub, generation, created_at, expires_at)
+        VALUES ($1, $2, $3, $4, $5)
+        ON CONFLICT (secret_hash, sub) DO UPDATE
+        SET expires_at = EXCLUDED.expires_at, generation = EXCLUDED.generation,
+            trust_id = CASE WHEN known.generation = EXCLUDED.generation THEN known.trust_id END,
+            trusted_until = CASE WHEN known.generation = EXCLUDED.generation THEN known.trusted_until END
         """,
         sha256(secret),
-        sub,
+        user.sub,
+        user.generation,
         now,
         now + life,
+    )
+
+
+async def keep_known(conn: Connection, secret: str, before: User) -> None:
+    """Let the browser with this secret be known still, in which the account was changed that was so ``before``."""
+    await conn.execute(
+        """
+        UPDATE known_devices SET generation = (SELECT generation FROM users WHERE users.sub = $2)
+        WHERE secret_hash = $1 AND sub = $2 AND generation = $3
+        """,
+        sha256(secret),
+        before.sub,
+        before.generation,
     )
 
 
@@ -33,7 +57,11 @@ async def is_known(conn: Connection, secret: str, sub: str, *, now: datetime) ->
     """Whether the browser with this secret is known for the account."""
     return bool(
         await conn.fetchval(
-            "SELECT EXISTS (SELECT FROM known_devices WHERE secret_hash = $1 AND sub = $2 AND expires_at > $3)",
+            f"""
+            SELECT EXISTS (
+                SELECT FROM known_devices WHERE secret_hash = $1 AND sub = $2 AND expires_at > $3 AND {CURRENT}
+            )
+            """,
             sha256(secret),
             sub,
             now,
@@ -44,7 +72,9 @@ async def is_known(conn: Connection, secret: str, sub: str, *, now: datetime) ->
 async def has_any(conn: Connection, sub: str, *, now: datetime) -> bool:
     """Whether any browser is known for the account."""
     return bool(
-        await conn.fetchval("SELECT EXISTS (SELECT FROM known_devices WHERE sub = $1 AND expires_at > $2)", sub, now)
+        await conn.fetchval(
+            f"SELECT EXISTS (SELECT FROM known_devices WHERE sub = $1 AND expires_at > $2 AND {CURRENT})", sub, now
+        )
     )
 
 
@@ -69,10 +99,10 @@ async def is_trusted(conn: Connection, secret: str, sub: str, *, now: datetime) 
     """Whether the browser with this secret stands in for a second step of the account."""
     return bool(
         await conn.fetchval(
-            """
+            f"""
             SELECT EXISTS (
                 SELECT FROM known_devices
-                WHERE secret_hash = $1 AND sub = $2 AND trusted_until > $3 AND expires_at > $3
+                WHERE secret_hash = $1 AND sub = $2 AND trusted_until > $3 AND expires_at > $3 AND {CURRENT}
             )
             """,
             sha256(secret),
@@ -87,9 +117,9 @@ async def list_trusted(
 ) -> tuple[TrustedDevice, ...]:
     """The browsers that stand in for a second step of the account, the latest first; ``here`` is this one's secret."""
     rows = await conn.fetch(
-        """
+        f"""
         SELECT trust_id, trusted_until, user_agent, secret_hash IS NOT DISTINCT FROM $3 AS here FROM known_devices
-        WHERE sub = $1 AND trusted_until > $2 ORDER BY trusted_until DESC
+        WHERE sub = $1 AND trusted_until > $2 AND {CURRENT} ORDER BY trusted_until DESC
         """,
         sub,
         now,
@@ -117,9 +147,9 @@ async def end_trust(conn: Connection, sub: str, trust_id: str | None = None) -> 
 async def list_known(conn: Connection, secret: str, *, now: datetime) -> tuple[User, ...]:
     """The accounts that have signed in in the browser with this secret, the latest first; ten at most."""
     rows = await conn.fetch(
-        """
+        f"""
         SELECT sub FROM known_devices
-        WHERE secret_hash = $1 AND expires_at > $2
+        WHERE secret_hash = $1 AND expires_at > $2 AND {CURRENT}
         ORDER BY expires_at DESC
         LIMIT 10
         """,

@@ -5,18 +5,20 @@ from datetime import datetime
 from idp.model.mail_link import LinkKind, MailLink
 from idp.store.database import Connection, Row
 
-COLUMNS = "link_hash, kind, sub, email, email_canonical, created_at, expires_at"
+COLUMNS = "link_hash, kind, sub, email, email_canonical, created_at, expires_at, generation"
+# Of the generation of its account still (A-76).
+CURRENT = "generation = (SELECT generation FROM users WHERE users.sub = mail_links.sub)"
 
 
 async def create_link(conn: Connection, link: MailLink) -> None:
     """Keep a new link; an earlier one of the same kind for the same account is dead from now on."""
     await conn.execute(
         """
-        INSERT INTO mail_links (link_hash, kind, sub, email, email_canonical, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7)
+        INSERT INTO mail_links (link_hash, kind, sub, email, email_canonical, created_at, expires_at, generation)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         ON CONFLICT (sub, kind) WHERE consumed_at IS NULL DO UPDATE
         SET link_hash = EXCLUDED.link_hash, email = EXCLUDED.email, email_canonical = EXCLUDED.email_canonical,
-            created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at
+            created_at = EXCLUDED.created_at, expires_at = EXCLUDED.expires_at, generation = EXCLUDED.generation
         """,
         link.digest,
         link.kind,
@@ -25,6 +27,7 @@ async def create_link(conn: Connection, link: MailLink) -> None:
         link.email_canonical,
         link.created_at,
         link.expires_at,
+        link.generation,
     )
 
 
@@ -33,7 +36,7 @@ async def find_link(conn: Connection, digest: bytes, kind: LinkKind, *, now: dat
     row = await conn.fetchrow(
         f"""
         SELECT {COLUMNS} FROM mail_links
-        WHERE link_hash = $1 AND kind = $2 AND consumed_at IS NULL AND expires_at > $3
+        WHERE link_hash = $1 AND kind = $2 AND consumed_at IS NULL AND expires_at > $3 AND {CURRENT}
         """,
         digest,
         kind,
@@ -47,7 +50,7 @@ async def find_link_of(conn: Connection, sub: str, kind: LinkKind, *, now: datet
     row = await conn.fetchrow(
         f"""
         SELECT {COLUMNS} FROM mail_links
-        WHERE sub = $1 AND kind = $2 AND consumed_at IS NULL AND expires_at > $3
+        WHERE sub = $1 AND kind = $2 AND consumed_at IS NULL AND expires_at > $3 AND {CURRENT}
         """,
         sub,
         kind,
@@ -61,7 +64,7 @@ async def consume_link(conn: Connection, digest: bytes, kind: LinkKind, *, now: 
     row = await conn.fetchrow(
         f"""
         UPDATE mail_links SET consumed_at = $3
-        WHERE link_hash = $1 AND kind = $2 AND consumed_at IS NULL AND expires_at > $3
+        WHERE link_hash = $1 AND kind = $2 AND consumed_at IS NULL AND expires_at > $3 AND {CURRENT}
         RETURNING {COLUMNS}
         """,
         digest,
@@ -97,4 +100,5 @@ def _link(row: Row) -> MailLink:
         email_canonical=row["email_canonical"],
         created_at=row["created_at"],
         expires_at=row["expires_at"],
+        generation=row["generation"],
     )

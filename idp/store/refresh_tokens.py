@@ -24,10 +24,17 @@ async def create_refresh_token(
     )
 
 
-async def find_refresh_token(conn: Connection, token: str) -> RefreshToken | None:
-    """The record of this refresh token, whatever its age and state."""
+async def find_refresh_token(conn: Connection, token: str, *, hold: bool = False) -> RefreshToken | None:
+    """The record of this refresh token, whatever its age and state; with ``hold`` its user is held (``users.hold``)."""
     row = await conn.fetchrow(
-        "SELECT authorization_id, client_id, expires_at, consumed_at FROM refresh_tokens WHERE token_hash = $1",
+        f"""
+        SELECT authorization_id, refresh.client_id, expires_at, consumed_at
+        FROM refresh_tokens AS refresh
+        JOIN authorizations AS granted ON granted.id = authorization_id
+        JOIN users ON users.sub = granted.sub
+        WHERE token_hash = $1
+        {"FOR KEY SHARE OF users" if hold else ""}
+        """,
         sha256(token),
     )
     if row is None:

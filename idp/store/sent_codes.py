@@ -15,6 +15,9 @@ RECIPIENT_WINDOW = timedelta(minutes=10)
 WINDOW = timedelta(hours=1)
 BREAKER_WINDOW = timedelta(hours=6)
 
+# Of the generation of its account still (A-76).
+CURRENT = "generation = (SELECT generation FROM users WHERE users.sub = sent_codes.sub)"
+
 # One sending at a time is counted and kept, in all processes: parallel requests do not pass a limit together.
 _LOCK = 0x1D9_5E7D
 
@@ -75,8 +78,10 @@ async def create_stand_in(conn: Connection, code: SentCode) -> None:
 async def _insert(conn: Connection, code: SentCode) -> None:
     await conn.execute(
         """
-        INSERT INTO sent_codes (flow, method, sub, recipient, prefix, code_digest, sent, created_at, expires_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+        INSERT INTO sent_codes (
+            flow, method, sub, recipient, prefix, code_digest, sent, created_at, expires_at, generation
+        )
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)
         ON CONFLICT (flow, method) WHERE consumed_at IS NULL AND replaced_at IS NULL DO NOTHING
         """,
         code.flow,
@@ -88,15 +93,17 @@ async def _insert(conn: Connection, code: SentCode) -> None:
         code.sent,
         code.created_at,
         code.expires_at,
+        code.generation,
     )
 
 
 async def find_recipient(conn: Connection, flow: str, method: str, sub: str, *, now: datetime) -> str | None:
     """Where the code went that this account waits for in this flow; None if it waits for none."""
     found: str | None = await conn.fetchval(
-        """
+        f"""
         SELECT recipient FROM sent_codes
         WHERE flow = $1 AND method = $2 AND sub = $3 AND consumed_at IS NULL AND replaced_at IS NULL AND expires_at > $4
+          AND {CURRENT}
         """,
         flow,
         method,
@@ -114,12 +121,12 @@ async def consume_code(
     One statement judges the try and counts it, so that no number of parallel tries is judged beyond the fifth.
     """
     row = await conn.fetchrow(
-        """
+        f"""
         UPDATE sent_codes
         SET consumed_at = CASE WHEN code_digest = $5 THEN $6::timestamptz END,
             misses = misses + CASE WHEN code_digest = $5 THEN 0 ELSE 1 END
         WHERE flow = $1 AND method = $2 AND sub = $3 AND recipient = $4
-          AND consumed_at IS NULL AND replaced_at IS NULL AND expires_at > $6 AND misses < $7
+          AND consumed_at IS NULL AND replaced_at IS NULL AND expires_at > $6 AND misses < $7 AND {CURRENT}
         RETURNING consumed_at IS NOT NULL AS taken, misses
         """,
         flow,

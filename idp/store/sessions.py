@@ -9,6 +9,7 @@ from idp.model.assurance import Evidence
 from idp.model.session import Session
 from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
+from idp.store.users import raise_generation
 
 COLUMNS = "id, sub, evidence, created_at, seen_at, expires_at, ended_at, address, user_agent, enrolment_deferred_at"
 
@@ -65,8 +66,10 @@ async def create_session(
     return _session(row)
 
 
-async def find_session(conn: Connection, secret: str, *, now: datetime, idle: timedelta) -> Session | None:
-    """The live session of this cookie, its last-seen time renewed at most once a minute.
+async def find_session(
+    conn: Connection, secret: str, *, now: datetime, idle: timedelta, touch: bool = True
+) -> Session | None:
+    """The live session of this cookie, its last-seen time renewed at most once a minute unless told not to ``touch``.
 
     None when it has ended, passed its absolute or idle life (ASVS 7.3.1, 7.3.2), or its user is disabled (7.4.2).
     """
@@ -82,14 +85,24 @@ async def find_session(conn: Connection, secret: str, *, now: datetime, idle: ti
     )
     if row is None:
         return None
-    if row["seen_at"] < now - timedelta(minutes=1):
+    if touch and row["seen_at"] < now - timedelta(minutes=1):
         await touch_session(conn, row["id"], now=now)
     return _session(row)
 
 
 async def touch_session(conn: Connection, session_id: str, *, now: datetime) -> None:
     """Note that the session was used, so that its idle time starts anew."""
-    await conn.execute("UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", session_id, now)
+    # Its user is held before it is locked, like everywhere (``users.lock``).
+    await conn.execute(
+        """
+        WITH held AS MATERIALIZED (
+            SELECT sub FROM users WHERE sub = (SELECT sub FROM sessions WHERE id = $1) FOR KEY SHARE
+        )
+        UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2 AND EXISTS (SELECT FROM held)
+        """,
+        session_id,
+        now,
+    )
 
 
 async def rotate_session(
@@ -115,10 +128,25 @@ ChallengeKind: TypeAlias = Literal["challenge", "upgrade_challenge"]
 
 
 async def record_challenge(
-    conn: Connection, session_id: str, challenge: bytes, *, now: datetime, kind: ChallengeKind = "challenge"
+    conn: Connection,
+    session_id: str,
+    challenge: bytes,
+    *,
+    generation: int,
+    now: datetime,
+    kind: ChallengeKind = "challenge",
 ) -> None:
-    """Keep the newest challenge for enrolling an authenticator, in place of any of its kind before it."""
-    await conn.execute(f"UPDATE sessions SET {kind} = $2, {kind}_at = $3 WHERE id = $1", session_id, challenge, now)
+    """Keep the newest challenge for enrolling an authenticator, in place of any of its kind before it.
+
+    ``generation`` is the account's, under which alone it can be answered (A-76).
+    """
+    await conn.execute(
+        f"UPDATE sessions SET {kind} = $2, {kind}_at = $3, {kind}_generation = $4 WHERE id = $1",
+        session_id,
+        challenge,
+        now,
+        generation,
+    )
 
 
 async def consume_challenge(
@@ -130,6 +158,7 @@ async def consume_challenge(
         UPDATE sessions AS after SET {kind} = NULL
         FROM (SELECT id, {kind} AS challenge FROM sessions WHERE id = $1 FOR UPDATE) AS before
         WHERE after.id = before.id AND before.challenge IS NOT NULL AND after.{kind}_at > $2
+          AND after.{kind}_generation = (SELECT generation FROM users WHERE users.sub = after.sub)
         RETURNING before.challenge
         """,
         session_id,
@@ -172,34 +201,60 @@ async def list_live(conn: Connection, sub: str, *, now: datetime, idle: timedelt
 async def end_session(conn: Connection, session_id: str, *, now: datetime) -> None:
     """End the session, and with it all it has authorized but what was granted for offline use."""
     await conn.execute("UPDATE sessions SET ended_at = $2 WHERE id = $1 AND ended_at IS NULL", session_id, now)
-    await _revoke(conn, [session_id], now)
+    await conn.execute(
+        """
+        UPDATE authorizations SET revoked_at = $2
+        WHERE session_id = $1 AND revoked_at IS NULL AND NOT 'offline_access' = ANY (scope)
+        """,
+        session_id,
+        now,
+    )
 
 
-async def end_sessions_of(conn: Connection, sub: str, now: datetime, *, but: str | None = None) -> int:
-    """End the user's sessions, all or all but one, as ``end_session`` does; answers how many there were."""
+async def end_sessions_of(conn: Connection, sub: str, now: datetime) -> int:
+    """End all sessions of the user, and all that was authorized; answers how many sessions there were.
+
+    Whatever was begun before is worth nothing from now on, what apps hold for offline use included. Raises UserGone.
+    """
+    await raise_generation(conn, sub)
     rows = await conn.fetch(
         """
-        UPDATE sessions SET ended_at = $2
-        WHERE sub = $1 AND ended_at IS NULL AND id IS DISTINCT FROM $3
-        RETURNING id, expires_at > $2 AS live
+        UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL
+        RETURNING expires_at > $2 AS live
+        """,
+        sub,
+        now,
+    )
+    await conn.execute("UPDATE authorizations SET revoked_at = $2 WHERE sub = $1 AND revoked_at IS NULL", sub, now)
+    return sum(row["live"] for row in rows)
+
+
+async def end_other_sessions(conn: Connection, sub: str, now: datetime, *, but: str) -> int:
+    """End the user's sessions but one, and all that was authorized elsewhere; answers how many sessions these were.
+
+    Whatever was begun before is worth nothing from now on. What apps hold for offline use ends as well, unless it was
+    granted in the session that stays: it may be somebody else who holds it. Raises UserGone.
+    """
+    await raise_generation(conn, sub)
+    rows = await conn.fetch(
+        """
+        UPDATE sessions SET ended_at = $2 WHERE sub = $1 AND ended_at IS NULL AND id <> $3
+        RETURNING expires_at > $2 AS live
         """,
         sub,
         now,
         but,
     )
-    await _revoke(conn, [row["id"] for row in rows], now)
-    return sum(row["live"] for row in rows)
-
-
-async def _revoke(conn: Connection, session_ids: list[str], now: datetime) -> None:
     await conn.execute(
         """
         UPDATE authorizations SET revoked_at = $2
-        WHERE session_id = ANY ($1) AND revoked_at IS NULL AND NOT 'offline_access' = ANY (scope)
+        WHERE sub = $1 AND revoked_at IS NULL AND session_id IS DISTINCT FROM $3
         """,
-        session_ids,
+        sub,
         now,
+        but,
     )
+    return sum(row["live"] for row in rows)
 
 
 async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:

@@ -6,58 +6,21 @@ from idp.model.credential import TotpCredential
 from idp.store.database import Connection, Row
 
 
-async def create_pending(conn: Connection, credential: TotpCredential) -> None:
-    """Store an app that is not confirmed yet, in the place of the user's former one."""
+async def create(conn: Connection, credential: TotpCredential) -> None:
+    """Store an app that counts from now on."""
     await conn.execute(
         """
-        INSERT INTO totp_credentials (id, sub, name, sealed_seed, created_at)
-        VALUES ($1, $2, $3, $4, $5)
-        ON CONFLICT (sub) WHERE confirmed_at IS NULL
-        DO UPDATE SET id = EXCLUDED.id, name = EXCLUDED.name, sealed_seed = EXCLUDED.sealed_seed,
-                      created_at = EXCLUDED.created_at
+        INSERT INTO totp_credentials (id, sub, name, sealed_seed, last_step, created_at, confirmed_at, last_used_at)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
         """,
         credential.id,
         credential.sub,
         credential.name,
         credential.sealed_seed,
+        credential.last_step,
         credential.created_at,
-    )
-
-
-async def find_pending(conn: Connection, sub: str, *, begun_after: datetime) -> TotpCredential | None:
-    """The user's app that waits for its confirmation and was begun later than that, or None."""
-    return _credential(
-        await conn.fetchrow(
-            """
-            SELECT id, sub, name, sealed_seed, last_step, created_at, confirmed_at, last_used_at
-            FROM totp_credentials
-            WHERE sub = $1 AND confirmed_at IS NULL AND created_at > $2
-            """,
-            sub,
-            begun_after,
-        )
-    )
-
-
-async def confirm(
-    conn: Connection, credential: TotpCredential, step: int, now: datetime, *, begun_after: datetime
-) -> TotpCredential | None:
-    """Make a pending app count under the credential's name, its step spent; None if it is pending no more."""
-    return _credential(
-        await conn.fetchrow(
-            """
-            UPDATE totp_credentials
-            SET confirmed_at = $4, last_used_at = $4, last_step = $5, name = $3
-            WHERE id = $1 AND sub = $2 AND confirmed_at IS NULL AND created_at > $6
-            RETURNING id, sub, name, sealed_seed, last_step, created_at, confirmed_at, last_used_at
-            """,
-            credential.id,
-            credential.sub,
-            credential.name,
-            now,
-            step,
-            begun_after,
-        )
+        credential.confirmed_at,
+        credential.last_used_at,
     )
 
 
@@ -72,7 +35,7 @@ async def list_confirmed(conn: Connection, sub: str) -> tuple[TotpCredential, ..
         """,
         sub,
     )
-    return tuple(credential for row in rows if (credential := _credential(row)) is not None)
+    return tuple(map(_credential, rows))
 
 
 async def consume_step(conn: Connection, id_: str, step: int, now: datetime) -> bool:
@@ -117,14 +80,7 @@ async def remove(conn: Connection, sub: str, id_: str) -> bool:
     )
 
 
-async def delete_expired(conn: Connection, *, begun_before: datetime) -> None:
-    """Clear away enrolments that were begun before that and never confirmed."""
-    await conn.execute("DELETE FROM totp_credentials WHERE confirmed_at IS NULL AND created_at < $1", begun_before)
-
-
-def _credential(row: Row | None) -> TotpCredential | None:
-    if row is None:
-        return None
+def _credential(row: Row) -> TotpCredential:
     return TotpCredential(
         id=row["id"],
         sub=row["sub"],

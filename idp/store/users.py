@@ -17,6 +17,10 @@ class EmailTaken(Exception):
     """An account has this address already, and has proved it."""
 
 
+class UserGone(LookupError):
+    """The account was removed meanwhile."""
+
+
 async def create(conn: Connection, user: User, *, username_canonical: str, email_canonical: str | None = None) -> User:
     """Store a new account; raises UsernameTaken or EmailTaken, and leaves the transaction usable."""
     created = await conn.fetchval(
@@ -57,7 +61,7 @@ async def find_user(conn: Connection, sub: str) -> User | None:
         await conn.fetchrow(
             """
             SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
-                   password_changed_at, created_at, updated_at, disabled_at
+                   password_changed_at, created_at, updated_at, disabled_at, generation
             FROM users
             WHERE sub = $1
             """,
@@ -67,10 +71,10 @@ async def find_user(conn: Connection, sub: str) -> User | None:
 
 
 async def get_user(conn: Connection, sub: str) -> User:
-    """The account with this subject; raises LookupError."""
+    """The account with this subject; raises UserGone."""
     user = await find_user(conn, sub)
     if user is None:
-        raise LookupError(f"no user {sub}")
+        raise UserGone(f"no user {sub}")
     return user
 
 
@@ -80,7 +84,7 @@ async def find_by_username(conn: Connection, canonical: str) -> User | None:
         await conn.fetchrow(
             """
             SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
-                   password_changed_at, created_at, updated_at, disabled_at
+                   password_changed_at, created_at, updated_at, disabled_at, generation
             FROM users
             WHERE username_canonical = $1
             """,
@@ -98,7 +102,7 @@ async def find_by_login(conn: Connection, canonical: str | None) -> User | None:
     rows = await conn.fetch(
         """
         SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
-               password_changed_at, created_at, updated_at, disabled_at,
+               password_changed_at, created_at, updated_at, disabled_at, generation,
                username_canonical = $1 AS by_name
         FROM users
         WHERE username_canonical = $1 OR email_canonical = $1
@@ -116,7 +120,7 @@ async def list_users(conn: Connection, *, after: str = "", limit: int = 100) -> 
     rows = await conn.fetch(
         """
         SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
-               password_changed_at, created_at, updated_at, disabled_at
+               password_changed_at, created_at, updated_at, disabled_at, generation
         FROM users
         WHERE username_canonical > $1
         ORDER BY username_canonical
@@ -135,18 +139,56 @@ async def find_usernames(conn: Connection, subs: Iterable[str]) -> dict[str, str
 
 
 async def lock(conn: Connection, sub: str) -> None:
-    """Let one transaction at a time change what belongs to this user; raises LookupError."""
-    found = await conn.fetchval("SELECT sub FROM users WHERE sub = $1 FOR NO KEY UPDATE", sub)
-    if found is None:
-        raise LookupError(f"no user {sub}")
+    """Let one transaction at a time change what belongs to this user; raises UserGone.
+
+    It is the first lock of whatever changes more than one row of a user's: rows that hang on the account are locked
+    after it, never before, and so no two such transactions wait for each other.
+    """
+    if await conn.fetchval("SELECT sub FROM users WHERE sub = $1 FOR NO KEY UPDATE", sub) is None:
+        raise UserGone(f"no user {sub}")
+
+
+async def lock_to_remove(conn: Connection, sub: str) -> None:
+    """Let nobody change this user, nor add anything to them, before this transaction ends; raises UserGone.
+
+    Whoever removes an account after looking at it begins with this: ``lock`` leaves others room to add, and to change
+    it for this later would be to wait for them while they wait for it.
+    """
+    if await conn.fetchval("SELECT sub FROM users WHERE sub = $1 FOR UPDATE", sub) is None:
+        raise UserGone(f"no user {sub}")
+
+
+async def hold(conn: Connection, sub: str) -> None:
+    """Keep the account from being removed before this transaction ends; raises UserGone.
+
+    It is the first lock of whatever adds to an account, or changes one thing of it; many may hold it at once.
+    """
+    if await conn.fetchval("SELECT sub FROM users WHERE sub = $1 FOR KEY SHARE", sub) is None:
+        raise UserGone(f"no user {sub}")
+
+
+async def raise_generation(conn: Connection, sub: str) -> int:
+    """Let nothing that was begun for this account before go on (A-76); answers the generation from now on.
+
+    Whatever waits carries the generation of the account under which it was begun, and is worth nothing under another:
+    links by mail, interactions, enrolments under way, codes that were sent, browsers that are known or trusted, and
+    recoveries of lost factors. Raises UserGone.
+    """
+    raised: int | None = await conn.fetchval(
+        "UPDATE users SET generation = generation + 1 WHERE sub = $1 RETURNING generation", sub
+    )
+    if raised is None:
+        raise UserGone(f"no user {sub}")
+    return raised
 
 
 async def update_password(conn: Connection, sub: str, password_hash: str, now: datetime) -> bool:
-    """Set a new password; answers whether there is such a user."""
+    """Set a new password, and raise the generation; answers whether there is such a user."""
     return (
         await conn.fetchval(
             """
-            UPDATE users SET password_hash = $2, password_changed_at = $3, updated_at = $3
+            UPDATE users
+            SET password_hash = $2, password_changed_at = $3, updated_at = $3, generation = generation + 1
             WHERE sub = $1
             RETURNING sub
             """,
@@ -159,13 +201,34 @@ async def update_password(conn: Connection, sub: str, password_hash: str, now: d
 
 
 async def remove_password(conn: Connection, sub: str, now: datetime) -> bool:
-    """Let the account have no password, if it has a passkey that signs in alone; answers whether one was removed."""
+    """Let the account have no password, if it has a passkey that signs in alone; answers whether one was removed.
+
+    The generation is raised.
+    """
     return (
         await conn.fetchval(
             """
-            UPDATE users SET password_hash = NULL, password_changed_at = $2, updated_at = $2
+            UPDATE users
+            SET password_hash = NULL, password_changed_at = $2, updated_at = $2, generation = generation + 1
             WHERE sub = $1 AND password_hash IS NOT NULL
               AND EXISTS (SELECT FROM webauthn_credentials WHERE sub = $1 AND uv_initialized AND discoverable)
+            RETURNING sub
+            """,
+            sub,
+            now,
+        )
+        is not None
+    )
+
+
+async def clear_password(conn: Connection, sub: str, now: datetime) -> bool:
+    """Let the account have no password, whatever else it has, and raise the generation; answers whether it had one."""
+    return (
+        await conn.fetchval(
+            """
+            UPDATE users
+            SET password_hash = NULL, password_changed_at = $2, updated_at = $2, generation = generation + 1
+            WHERE sub = $1 AND password_hash IS NOT NULL
             RETURNING sub
             """,
             sub,
@@ -194,7 +257,7 @@ async def find_by_proved_email(conn: Connection, canonical: str) -> User | None:
         await conn.fetchrow(
             """
             SELECT sub, username, email, email_verified, phone, phone_verified, profile, password_hash,
-                   password_changed_at, created_at, updated_at, disabled_at
+                   password_changed_at, created_at, updated_at, disabled_at, generation
             FROM users
             WHERE email_canonical = $1 AND email_verified
             """,
@@ -204,12 +267,17 @@ async def find_by_proved_email(conn: Connection, canonical: str) -> User | None:
 
 
 async def update_proved_email(conn: Connection, sub: str, email: str, canonical: str, now: datetime) -> None:
-    """Give the account an address that it has proved; raises EmailTaken, and leaves the transaction usable."""
+    """Give the account an address that it has proved; raises EmailTaken, and leaves the transaction usable.
+
+    Where it takes the place of another one that was proved, the generation is raised.
+    """
     try:
         async with conn.transaction():
             await conn.execute(
                 """
-                UPDATE users SET email = $2, email_canonical = $3, email_verified = true, updated_at = $4
+                UPDATE users
+                SET email = $2, email_canonical = $3, email_verified = true, updated_at = $4,
+                    generation = generation + (email_verified AND email_canonical <> $3)::int
                 WHERE sub = $1
                 """,
                 sub,
@@ -222,15 +290,27 @@ async def update_proved_email(conn: Connection, sub: str, email: str, canonical:
 
 
 async def remove_email(conn: Connection, sub: str, now: datetime) -> None:
-    """Let the account have no address."""
+    """Let the account have no address, and raise its generation."""
     await conn.execute(
         """
-        UPDATE users SET email = NULL, email_canonical = NULL, email_verified = false, updated_at = $2
+        UPDATE users
+        SET email = NULL, email_canonical = NULL, email_verified = false, updated_at = $2, generation = generation + 1
         WHERE sub = $1
         """,
         sub,
         now,
     )
+
+
+async def lock_claimants(conn: Connection, sub: str, email_canonical: str) -> None:
+    """As ``lock``, of this user and of everybody who has claimed that address, all in one order; raises UserGone."""
+    rows = await conn.fetch(
+        "SELECT sub FROM users WHERE sub = $1 OR email_canonical = $2 ORDER BY sub FOR NO KEY UPDATE",
+        sub,
+        email_canonical,
+    )
+    if sub not in {row["sub"] for row in rows}:
+        raise UserGone(f"no user {sub}")
 
 
 async def release_email(conn: Connection, canonical: str, now: datetime, *, but: str) -> tuple[str, ...]:
@@ -279,11 +359,11 @@ async def remove_phone(conn: Connection, sub: str) -> bool:
 
 
 async def disable(conn: Connection, sub: str, now: datetime) -> bool:
-    """Shut the account; answers whether it was open."""
+    """Shut the account, and raise its generation; answers whether it was open."""
     return (
         await conn.fetchval(
             """
-            UPDATE users SET disabled_at = $2, updated_at = $2
+            UPDATE users SET disabled_at = $2, updated_at = $2, generation = generation + 1
             WHERE sub = $1 AND disabled_at IS NULL
             RETURNING sub
             """,
@@ -331,4 +411,5 @@ def _user(row: Row | None) -> User | None:
         password_hash=row["password_hash"],
         password_changed_at=row["password_changed_at"],
         disabled_at=row["disabled_at"],
+        generation=row["generation"],
     )

@@ -10,6 +10,7 @@ from idp.store.database import Connection, transaction
 from idp.store.interactions import consume_interaction, record_choice, record_proof
 from idp.store.known_devices import forget_account, list_known
 from idp.store.sessions import end_session
+from idp.store.users import hold
 from idp.web import cookies
 from idp.web.answers import allow_form_target, page, refuse, see_other
 from idp.web.flow import Visit, proceed, resume, revisit
@@ -30,6 +31,7 @@ async def other_account(request: Request) -> Response:
     async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         if (session := visit.standing.session) is not None:
+            await hold(conn, session.sub)
             await end_session(conn, session.id, now=moment(request))
             await note(request, conn, "sign_out", sub=session.sub, session_id=session.id)
         await _forget(conn, visit)
@@ -82,10 +84,12 @@ async def chosen(request: Request) -> Response:
     async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)
         wanted = form.get("account", "")
-        if wanted not in {_signed_in(visit), *(user.sub for user in await _known(request, conn))} - {None}:
+        known = {user.sub: user for user in await _known(request, conn)}
+        if wanted not in {_signed_in(visit), *known} - {None}:
             return see_other(f"/login/other-account?interaction={visit.interaction.id}")
+        await hold(conn, wanted)
         if wanted != _signed_in(visit):
-            await record_proof(conn, visit.interaction.id, wanted, ())
+            await record_proof(conn, visit.interaction.id, known[wanted], ())
         interaction = await record_choice(conn, visit.interaction.id)
         return await proceed(request, conn, await revisit(request, conn, interaction))
 

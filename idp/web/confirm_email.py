@@ -10,17 +10,27 @@ from idp.model.mail_link import MailLink
 from idp.model.user import User
 from idp.store.database import Connection, transaction
 from idp.store.mail_links import consume_link, revoke_links, revoke_links_to
-from idp.store.users import EmailTaken, find_user, release_email, update_proved_email
+from idp.store.users import EmailTaken, find_user, get_user, lock_claimants, release_email, update_proved_email
 from idp.web.answers import page, see_other
+from idp.web.flow import bind, current_session
 from idp.web.forms import read_page_form
-from idp.web.mail_link import get_opened, gone
+from idp.web.mail_link import RESET_LIFE, get_opened, gone
 from idp.web.notices import notify_user, write_to
 from idp.web.pages import DonePage, LinkPage, Person
 from idp.web.provider import moment, provider_of, transacted
+from idp.web.recover.clearing import clear_all
+from idp.web.recover.recovery import begin_recovery
+from idp.web.recover.second_step import NEW_PASSWORD
 from idp.web.trail import note
 from idp.web.verification import PATH
 
 ACCOUNT = (say("Your account"), "/account")
+SIGN_IN_FIRST = (say("Sign in first"), "/login")
+CLEARS = say(
+    "You are not signed in to it here. If you go on, its password and all that was added to it are removed, and you "
+    "choose a new password: someone else may have created the account with your address. To keep everything, sign in "
+    "first and then open this link again in the same browser."
+)
 
 
 async def show(request: Request) -> Response:
@@ -29,11 +39,12 @@ async def show(request: Request) -> Response:
     async with transaction(provider_of(request).pool) as conn:
         link = await get_opened(request, conn, secret, "verify_email")
         user = await _open_account(request, conn, link)
+        clears = await _clears(request, conn, user)
     text = say("%(address)s was given for this account. Confirm it only if the account is yours.", address=link.email)
     content = LinkPage(
         say("Confirm your e-mail address"), Person(user.username), text, PATH, secret, say("Confirm address")
     )
-    return page(request, content)
+    return page(request, replace(content, warning=CLEARS, onward=SIGN_IN_FIRST) if clears else content)
 
 
 async def submit(request: Request) -> Response:
@@ -42,24 +53,51 @@ async def submit(request: Request) -> Response:
 
     async def step(conn: Connection) -> Response:
         found = await get_opened(request, conn, form.get("link", ""), "verify_email")
+        await lock_claimants(conn, found.sub, found.email_canonical)
         link = await consume_link(conn, found.digest, "verify_email", now=moment(request))
         if link is None:
             raise gone(request)
         user = await _open_account(request, conn, link)
+        clears = await _clears(request, conn, user)
         try:
             await update_proved_email(conn, user.sub, link.email, link.email_canonical, moment(request))
         except EmailTaken:
             return _taken(request, link)
         await _settle(request, conn, user, link)
-        return see_other(f"{PATH}/done")
+        if not clears:
+            return see_other(f"{PATH}/done")
+        await clear_all(request, conn, user)
+        interaction, browser = await begin_recovery(request, conn, await _renewed(request, conn, link))
+        return bind(see_other(f"{PATH}/done?interaction={interaction}"), provider_of(request), browser)
 
     return await transacted(request, step)
 
 
 async def done(request: Request) -> Response:
-    """What was done."""
-    text = say("Mail about your account goes to this address from now on.")
-    return page(request, DonePage(say("Your e-mail address is confirmed"), text, None, ACCOUNT))
+    """What was done, and the way to a new password where the account was cleared."""
+    title, interaction = say("Your e-mail address is confirmed"), request.query_params.get("interaction", "")
+    if not (interaction.isascii() and interaction.isalnum()):
+        text = say("Mail about your account goes to this address from now on.")
+        return page(request, DonePage(title, text, None, ACCOUNT))
+    text = say("What was set up in the account before is removed. Choose a password to sign in with.")
+    onward = (say("Choose a password"), f"{NEW_PASSWORD}?interaction={interaction}")
+    return page(request, DonePage(title, text, None, onward))
+
+
+async def _clears(request: Request, conn: Connection, user: User) -> bool:
+    """Whether the confirmation ends what is there: the account's first, by somebody who is not signed in to it here.
+
+    Anybody can register with somebody else's address, and wait until it is confirmed (A-72). Whoever is signed in has
+    shown that the account is theirs, and so is the mailbox.
+    """
+    session = await current_session(request, conn, touch=False)
+    return not user.email_verified and (session is None or session.sub != user.sub)
+
+
+async def _renewed(request: Request, conn: Connection, link: MailLink) -> MailLink:
+    """The link as if it had just been sent for a new password: its mailbox was opened a moment ago."""
+    user = await get_user(conn, link.sub)
+    return replace(link, generation=user.generation, expires_at=moment(request) + RESET_LIFE)
 
 
 async def _open_account(request: Request, conn: Connection, link: MailLink) -> User:

@@ -7,6 +7,7 @@ from idp.oauth.errors import AccessDenied, AuthorizationError
 from idp.store.consents import record_consent
 from idp.store.database import Connection, transaction
 from idp.store.interactions import consume_interaction, record_approval
+from idp.store.users import hold
 from idp.web.answers import allow_form_target, page, refuse, see_other
 from idp.web.flow import proceed, resume, revisit
 from idp.web.forms import read_page_form
@@ -43,6 +44,7 @@ async def submit(request: Request) -> Response:
         if standing.need is None or standing.need.prompt != "consent":
             return see_other(f"/login?interaction={visit.interaction.id}")
         user, client_id = needed(standing.user), asked.client.client_id
+        await hold(conn, user.sub)
         if form.get("decision") == "deny":
             # Denied is denied: going back does not find the same question again.
             await consume_interaction(conn, visit.interaction.id, now=moment(request))

@@ -17,11 +17,13 @@ from idp.oauth.errors import (
     ConsentRequired,
     InteractionRequired,
     InvalidClient,
+    InvalidRequest,
     LoginRequired,
     OAuthError,
     PageError,
 )
 from idp.store.database import Unavailable
+from idp.store.users import UserGone
 from idp.web.answers import page, refuse
 from idp.web.flow import StaleInteraction
 from idp.web.pages import ErrorPage
@@ -181,6 +183,14 @@ def unavailable(request: Request, error: Exception) -> Response:
     return response
 
 
+async def user_gone(request: Request, error: Exception) -> Response:
+    """The account was removed while somebody was at work in it: there is nothing left to go on with."""
+    assert isinstance(error, UserGone)
+    if not _wants_page(request):
+        return await oauth_error(request, InvalidRequest("The account is not there any more.", detail=str(error)))
+    return error_page(request, "interaction_gone", status=403, detail=str(error))
+
+
 def http_error(request: Request, error: Exception) -> Response:
     """What the router itself refuses: no such path, or not by this method."""
     assert isinstance(error, HTTPException)
@@ -209,6 +219,7 @@ HANDLERS: dict[type[Exception], ExceptionHandler] = {
     StaleInteraction: restart,
     Unavailable: unavailable,
     Busy: unavailable,
+    UserGone: user_gone,
     HTTPException: http_error,
     Exception: unexpected,
 }

@@ -33,6 +33,7 @@ from idp.store.interactions import (
 )
 from idp.store.known_devices import remember_device
 from idp.store.sessions import create_session, end_session, find_session, rotate_session
+from idp.store.users import hold
 from idp.web import cookies
 from idp.web.answers import deliver, refuse, see_other
 from idp.web.enrolment import note_enrolment
@@ -64,13 +65,13 @@ class StaleInteraction(Exception):
         self.interaction, self.ended = interaction, ended
 
 
-async def current_session(request: Request, conn: Connection) -> Session | None:
-    """The live session of this browser, if any."""
+async def current_session(request: Request, conn: Connection, *, touch: bool = True) -> Session | None:
+    """The live session of this browser, if any; it has been used by that, unless told not to ``touch`` it."""
     provider = provider_of(request)
     secret = cookies.read(request, provider, "session")
     if secret is None:
         return None
-    session = await find_session(conn, secret, now=moment(request), idle=provider.lifetimes.session_idle)
+    session = await find_session(conn, secret, now=moment(request), idle=provider.lifetimes.session_idle, touch=touch)
     # The audit trail tells in which session something happens.
     request.state.session = session
     return session
@@ -144,10 +145,12 @@ async def proceed(request: Request, conn: Connection, visit: Visit, *, trust: bo
     With ``trust`` the browser stands in for the second step from then on.
     """
     standing, established = visit.standing, None
+    if standing.user is not None:
+        await hold(conn, standing.user.sub)
     if visit.interaction.evidence and standing.user and standing.account_met and not _is_established(visit):
         established = await _establish(request, conn, standing, standing.user, trust=trust)
         # From now on the session alone has what was proved: what waits here cannot outlast a sign-out (A-70).
-        visit = replace(visit, interaction=await record_proof(conn, visit.interaction.id, standing.user.sub, ()))
+        visit = replace(visit, interaction=await record_proof(conn, visit.interaction.id, standing.user, ()))
         standing = await stand(
             provider_of(request),
             conn,
@@ -289,7 +292,7 @@ async def _with_device(
     """The same with a new secret of the device, which is known from now on, and trusted if its owner wishes."""
     provider, now = provider_of(request), moment(request)
     device, former = token(provider.entropy), cookies.read(request, provider, "device")
-    await remember_device(conn, device, user.sub, former=former, now=now, life=DEVICE_LIFE)
+    await remember_device(conn, device, user, former=former, now=now, life=DEVICE_LIFE)
     if trust:
         await trust_browser(request, conn, user, established.session, device)
     return replace(established, device=device)

@@ -1,6 +1,5 @@
 """``/login``: who is there, step by step, until the interaction has all that it asks."""
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 from functools import partial
@@ -20,7 +19,7 @@ from idp.model.credential import Authenticator
 from idp.model.user import User
 from idp.store.database import Connection, transact, transaction
 from idp.store.interactions import consume_challenge, record_proof
-from idp.store.users import find_by_login, find_user, get_user, lock
+from idp.store.users import UserGone, find_by_login, get_user, lock
 from idp.web.answers import allow_form_target, page, see_other
 from idp.web.enrolment import defer_enrolment
 from idp.web.errors import error_page
@@ -72,14 +71,15 @@ async def submit(request: Request) -> Response:
     outcome = attempt if isinstance(attempt, Refusal) else await prove(method, attempt)
 
     async def kept(conn: Connection) -> tuple[Response, Visit | None]:
-        judged = await _open(conn, outcome) if isinstance(outcome, Proved) else outcome
+        claimed = None if isinstance(attempt, Refusal) else attempt.user
+        judged = await _open(conn, outcome, claimed) if isinstance(outcome, Proved) else outcome
         visit = await resume(request, conn)
         if isinstance(judged, Refusal):
-            user = None if isinstance(attempt, Refusal) else attempt.user
-            await _note_refusal(request, conn, visit, method, user, judged)
+            await _note_refusal(request, conn, visit, method, claimed, judged)
             return await _page(request, conn, visit, method=method, refused=judged, form=form), None
-        trust = "trust" in form and may_trust(request, visit.standing, judged.evidence.method)
-        visit = await _keep(request, conn, visit, judged)
+        user, proved = judged
+        trust = "trust" in form and may_trust(request, visit.standing, proved.evidence.method)
+        visit = await _keep(request, conn, visit, user, proved)
         return await proceed(request, conn, visit, trust=trust), visit
 
     response, onward = await transacted(request, kept)
@@ -142,38 +142,43 @@ async def _named(conn: Connection, identifier: str, master: MasterKey) -> tuple[
     return subject_of_name(canonical, master), user
 
 
-async def _open(conn: Connection, proved: Proved) -> Proved | Refusal:
-    """The proof, if its account is open: which is held from here on, so that no session begins beside a change.
+async def _open(conn: Connection, proved: Proved, claimed: User | None) -> tuple[User, Proved] | Refusal:
+    """The account and its proof, if it is open and as it was ``claimed``; it is locked from here on.
 
     What ends sessions (a new password, a reset, shutting the account) finds the one that begins here, or is seen by it.
+    A proof of an account that has changed while it was judged is worth nothing (A-76).
     """
-    # Of an account that is gone there is nothing to hold; it is refused below.
-    with suppress(LookupError):
+    refusal = partial(Refusal, sub=proved.sub, credential=proved.evidence.credential_id)
+    try:
         await lock(conn, proved.sub)
-    user = await find_user(conn, proved.sub)
-    if user is None or user.disabled_at is not None:
-        return Refusal("account_unavailable", sub=proved.sub, credential=proved.evidence.credential_id)
-    return proved
+    except UserGone:
+        return refusal("account_unavailable")
+    user = await get_user(conn, proved.sub)
+    if user.disabled_at is not None:
+        return refusal("account_unavailable")
+    if claimed is not None and claimed.generation != user.generation:
+        return refusal("form_expired", "the account has changed meanwhile")
+    return user, proved
 
 
-async def _keep(request: Request, conn: Connection, visit: Visit, proved: Proved) -> Visit:
+async def _keep(request: Request, conn: Connection, visit: Visit, user: User, proved: Proved) -> Visit:
     """The visit with the new evidence; another user than before starts from nothing."""
-    mine = visit.interaction.sub == proved.sub
+    mine = visit.interaction.sub == user.sub
     evidence = merge(visit.interaction.evidence if mine else (), (proved.evidence,))
-    interaction = await record_proof(conn, visit.interaction.id, proved.sub, evidence)
+    interaction = await record_proof(conn, visit.interaction.id, user, evidence)
     kept = await revisit(request, conn, interaction)
     await note(
         request,
         conn,
         "factor_proved",
-        sub=proved.sub,
+        sub=user.sub,
         client_id=_client_id(visit),
         method=proved.evidence.method,
         credential=proved.evidence.credential_id,
     )
     tell = step_of(proved.evidence.method).tell
     if tell is not None:
-        await tell(request, conn, await get_user(conn, proved.sub))
+        await tell(request, conn, user)
     return kept
 
 

@@ -13,7 +13,7 @@ from idp.oauth.errors import InvalidRequest, PageError, bare_uri
 from idp.store.clients import find_client
 from idp.store.database import Connection
 from idp.store.sessions import end_session
-from idp.store.users import get_user
+from idp.store.users import get_user, hold
 from idp.web import cookies
 from idp.web.answers import page, see_other
 from idp.web.flow import current_session
@@ -86,6 +86,7 @@ async def signed_out(request: Request) -> Response:
 
 
 async def _end(request: Request, conn: Connection, session: Session, asked: _Asked) -> None:
+    await hold(conn, session.sub)
     await end_session(conn, session.id, now=moment(request))
     client_id = asked.client.client_id if asked.client else None
     await note(request, conn, "sign_out", sub=session.sub, session_id=session.id, client_id=client_id)

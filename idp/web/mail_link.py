@@ -21,9 +21,10 @@ VERIFY_LIFE = timedelta(hours=24)
 _LIVES: dict[LinkKind, timedelta] = {"reset_password": RESET_LIFE, "verify_email": VERIFY_LIFE}
 
 
-def new_link(secret: str, kind: LinkKind, sub: str, address: Email, now: datetime) -> MailLink:
-    """The link with this secret, to be sent to that address."""
-    return MailLink(sha256(secret), kind, sub, address.shown, address.canonical, now, now + _LIVES[kind])
+def new_link(secret: str, kind: LinkKind, user: User, address: Email, now: datetime) -> MailLink:
+    """The link with this secret for that account, to be sent to that address."""
+    expires_at = now + _LIVES[kind]
+    return MailLink(sha256(secret), kind, user.sub, address.shown, address.canonical, now, expires_at, user.generation)
 
 
 def address_of_link(user: User) -> Email | None:

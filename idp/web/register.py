@@ -69,7 +69,7 @@ async def submit(request: Request) -> Response:
             await send_link(request, conn, user, written_to)
         await record_choice(conn, visit.interaction.id)
         evidence = (Evidence("password", moment(request)),)
-        interaction = await record_proof(conn, visit.interaction.id, user.sub, evidence)
+        interaction = await record_proof(conn, visit.interaction.id, user, evidence)
         return await proceed(request, conn, await revisit(request, conn, interaction))
 
     return await transacted(request, step)

@@ -19,6 +19,7 @@ from idp.model.user import User
 from idp.store.database import Connection, transaction
 from idp.store.outbox import create_message
 from idp.store.sent_codes import create_code, create_stand_in, find_recipient, lock_sendings
+from idp.store.users import hold
 from idp.web.answers import see_other
 from idp.web.flow import Visit, resume
 from idp.web.forms import read_page_form
@@ -85,9 +86,10 @@ async def send_code(request: Request, flow: str, user: User, method: str, recipi
     provider, now = provider_of(request), moment(request)
     is_sms, claimed = method in _BY_TEXT, method == CLAIM_PHONE
     prefix, others = (sms.prefix(recipient), tuple(_BY_TEXT - {method})) if is_sms else (recipient, ())
-    code, kept = make_code(provider.tools, flow, method, user.sub, recipient, now, prefix=prefix)
+    code, kept = make_code(provider.tools, flow, method, user, recipient, now, prefix=prefix)
 
     async def step(conn: Connection) -> str | None:
+        await hold(conn, user.sub)
         sendings = await lock_sendings(
             conn, method, sub=user.sub, recipient=recipient, prefix=prefix, now=now, others=others
         )

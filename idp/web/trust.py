@@ -8,7 +8,8 @@ from idp.base.text import Day
 from idp.model.session import Session
 from idp.model.user import User
 from idp.store.database import Connection
-from idp.store.known_devices import end_trust, forget_devices, trust_device
+from idp.store.known_devices import end_trust, forget_devices, keep_known, trust_device
+from idp.web import cookies
 from idp.web.notices import notify_user
 from idp.web.provider import moment, provider_of
 from idp.web.source import user_agent_of
@@ -45,6 +46,12 @@ async def distrust(
     """Trust that browser of the account no more, or none; nothing is kept where none was trusted."""
     if count := await end_trust(conn, sub, trust_id):
         await note(request, conn, "device_trust_ended", sub=sub, session_id=session_id, device=trust_id, count=count)
+
+
+async def keep_browser(request: Request, conn: Connection, before: User) -> None:
+    """Know this browser still, in which its owner has just changed the account that was so ``before``."""
+    if device := cookies.read(request, provider_of(request), "device"):
+        await keep_known(conn, device, before)
 
 
 async def forget_browsers(

@@ -37,7 +37,7 @@ async def send_link(request: Request, conn: Connection, user: User, address: Ema
     """
     provider, now, secret = provider_of(request), moment(request), token(provider_of(request).entropy)
     owner = await find_by_proved_email(conn, address.canonical)
-    await create_link(conn, new_link(secret, "verify_email", user.sub, address, now))
+    await create_link(conn, new_link(secret, "verify_email", user, address, now))
     await note(request, conn, "email_link_sent", sub=user.sub)
     if owner is not None and owner.sub != user.sub:
         await write_to(request, conn, owner.email or address.shown, owner, "email_in_use", life=VERIFY_LIFE)

@@ -23,6 +23,7 @@ from idp.store.attempts import remove_tallies
 from idp.store.database import transact, transaction
 from idp.store.factor_recoveries import create_recovery
 from idp.store.mail_links import create_link
+from idp.store.users import get_user
 from idp.web.mail_link import new_link
 from tests.attacks.passkeys import add_passkey, authenticator, use_passkey
 from tests.attacks.test_login_flow import enrolled, halfway, only, silent
@@ -279,7 +280,8 @@ async def door(cluster: Cluster, path: str) -> tuple[Browser, str, dict[str, str
             return browser, path, {**fields, "password": WRONG}, {**fields, "password": PASSWORD}
         address = parse_email("alice@example.test")
         assert address is not None
-        await create_link(conn, new_link(SENT_LINK, "reset_password", sub_of("alice"), address, now))
+        user = await get_user(conn, sub_of("alice"))
+        await create_link(conn, new_link(SENT_LINK, "reset_password", user, address, now))
     await browser.get("/recover/password?link=" + SENT_LINK)
     step = await browser.submit(link=SENT_LINK)
     return browser, f"{path}?{step.url.query.decode()}&method=totp", {"code": "000000"}, {"code": totp_code()}

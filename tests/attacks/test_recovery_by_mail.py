@@ -15,6 +15,7 @@ from idp.model.mail_link import LinkKind
 from idp.store.database import transaction
 from idp.store.mail_links import create_link
 from idp.store.outbox import text_of as opened
+from idp.store.users import get_user
 from idp.web.mail_link import new_link
 from tests.attacks.test_enumeration import _plain
 from tests.attacks.test_guessing import missed_before
@@ -285,7 +286,8 @@ async def test_A_67_and_A_34_ways_around_over_http(cluster: Cluster) -> None:
     async def keep(secret: str, kind: LinkKind, *, before: timedelta = timedelta(0)) -> None:
         assert address is not None
         async with transaction(cluster.pool) as conn:
-            await create_link(conn, new_link(secret, kind, "sub-of-alice", address, now - before))
+            user = await get_user(conn, "sub-of-alice")
+            await create_link(conn, new_link(secret, kind, user, address, now - before))
 
     await keep(secrets["first"], "reset_password")
     await keep(secrets["other"], "verify_email")

@@ -21,6 +21,7 @@ from idp.store.database import transaction
 from idp.store.groups import add_member, create_group
 from idp.store.known_devices import remember_device, trust_device
 from idp.store.sessions import end_sessions_of
+from idp.store.users import get_user
 from idp.web.routes import ROUTES
 from tests.attacks.passkeys import add_passkey, authenticator
 from tests.cluster import Cluster, error_of, sub_of
@@ -248,7 +249,8 @@ async def test_A_74_alices_things_at_every_address_there_is(cluster: Cluster) ->
     assert (await add_passkey(alice, authenticator(cluster.issuer))).url.path == "/account/authenticators"
     now = system_clock()
     async with transaction(cluster.pool) as conn:
-        await remember_device(conn, "d" * 43, sub_of("alice"), former=None, now=now, life=timedelta(days=1))
+        user = await get_user(conn, sub_of("alice"))
+        await remember_device(conn, "d" * 43, user, former=None, now=now, life=timedelta(days=1))
         until = now + timedelta(days=1)
         await trust_device(conn, "d" * 43, sub_of("alice"), "trustofalice", until=until, user_agent="")
         await create_group(conn, "staff", "mfa", now=now)

@@ -287,9 +287,7 @@ def lock_totp(idp: Installation, sub: str) -> None:
     sealed = seal(master, b"seed", context="totp_credentials/c1", entropy=system_entropy)
 
     async def _lock(conn: Connection) -> None:
-        app_of_alice = TotpCredential("c1", sub, "Phone", sealed, AT)
-        await totp_credentials.create_pending(conn, app_of_alice)
-        await totp_credentials.confirm(conn, app_of_alice, 1, AT, begun_after=AT - timedelta(hours=1))
+        await totp_credentials.create(conn, TotpCredential("c1", sub, "Phone", sealed, AT, 1, AT))
         buckets = (Bucket("totp", sub, ""), Bucket("totp", sub, "network 192.0.2.0/24"))
         await lock_tallies(conn, buckets, AT)
         await record_tallies(conn, dict.fromkeys(buckets, Tally(100, 1, AT, AT)))

@@ -15,7 +15,7 @@ from typer.testing import Result
 from idp.cli import app
 from idp.cli.trail import os_user
 from idp.model.event import Event
-from idp.store import known_devices
+from idp.store import known_devices, users
 from idp.store.audit_events import list_events
 from idp.store.database import Connection
 from tests.attacks.test_trail import DIGEST, FAILS, TRIGGER, documented
@@ -88,7 +88,8 @@ def without(idp: Installation, event: str, do: Callable[[], Result]) -> Result:
 async def trust(conn: Connection, sub: str) -> None:
     """Let the account have a browser that stands in for its second step."""
     now = datetime.now(UTC)
-    await known_devices.remember_device(conn, "s" * 43, sub, former=None, now=now, life=timedelta(days=1))
+    user = await users.get_user(conn, sub)
+    await known_devices.remember_device(conn, "s" * 43, user, former=None, now=now, life=timedelta(days=1))
     await known_devices.trust_device(conn, "s" * 43, sub, "t1", until=now + timedelta(days=1), user_agent="")
 
 

@@ -103,10 +103,8 @@ def test_disabling_ends_the_sessions(idp: Installation) -> None:
 def test_credentials_are_listed_once_they_count(idp: Installation) -> None:
     sub = idp.json("add", "--username", "alice")["sub"]
     assert "nothing to sign in with" in idp.do("credentials", "alice").stdout
-    pending = TotpCredential("c1", sub, "Phone", b"sealed", NOW)
-    idp.in_database(lambda conn: totp_credentials.create_pending(conn, pending))
-    assert idp.json("credentials", "alice") == {"sub": sub, "credentials": []}
-    idp.in_database(lambda conn: totp_credentials.confirm(conn, pending, 1, NOW, begun_after=NOW - timedelta(1)))
+    confirmed = TotpCredential("c1", sub, "Phone", b"sealed", NOW, 1, NOW)
+    idp.in_database(lambda conn: totp_credentials.create(conn, confirmed))
     [credential] = idp.json("credentials", "alice")["credentials"]
     assert (credential["id"], credential["method"], credential["name"]) == ("c1", "totp", "Phone")
 

@@ -9,6 +9,7 @@ from idp.base.entropy import Entropy
 from idp.base.seal import MasterKey, keyed_digest
 from idp.model.assurance import Evidence
 from idp.model.sent_code import SentCode, Tried
+from idp.model.user import User
 from idp.store import sent_codes
 
 LIFE = timedelta(minutes=10)
@@ -40,12 +41,14 @@ def digest_of(master: MasterKey, flow: str, code: str) -> bytes:
 
 
 def make_code(
-    tools: Tools, flow: str, method: str, sub: str, recipient: str, now: datetime, *, prefix: str
+    tools: Tools, flow: str, method: str, user: User, recipient: str, now: datetime, *, prefix: str
 ) -> tuple[str, SentCode]:
     """A new code in the clear, and what is stored of it."""
     code = new_code(tools.entropy)
     digest = digest_of(tools.master_key, flow, code)
-    return code, SentCode(flow, method, sub, recipient, prefix, digest, now, now + LIFE)
+    return code, SentCode(
+        flow, method, user.sub, recipient, prefix, digest, now, now + LIFE, generation=user.generation
+    )
 
 
 async def check_code(

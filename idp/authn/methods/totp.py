@@ -19,9 +19,9 @@ from idp.base.digest import same
 from idp.base.entropy import identifier
 from idp.base.seal import SealBroken, seal, unseal
 from idp.model.assurance import Evidence
-from idp.model.credential import Authenticator, TotpCredential
+from idp.model.credential import Authenticator, TotpCredential, TotpEnrolment
 from idp.model.user import User
-from idp.store import totp_credentials, users
+from idp.store import totp_credentials, totp_enrolments, users
 from idp.store.database import Connection
 
 STEP_SECONDS = 30
@@ -38,8 +38,6 @@ _LOG = logging.getLogger(__name__)
 class Enrolment:
     """An app about to be added: the manual key in base32, the same as a URI, and as a picture (inline SVG)."""
 
-    id: str
-    name: str
     secret: str = field(repr=False)
     uri: str = field(repr=False)
     svg: str = field(repr=False)
@@ -76,40 +74,48 @@ async def check(attempt: Attempt) -> Proved | Refusal:
 
 
 async def begin_enrolment(
-    conn: Connection, user: User, tools: Tools, now: datetime, *, name: str = ""
+    conn: Connection, user: User, session_id: str, tools: Tools, now: datetime
 ) -> Enrolment | Refusal:
-    """Start adding an app: it proves nothing until confirmed, and replaces an enrolment under way."""
+    """Start adding an app in this session: it proves nothing until confirmed there.
+
+    It takes the place of what the session has begun before, and touches no other session's.
+    """
     await users.lock(conn, user.sub)
     if len(await totp_credentials.list_confirmed(conn, user.sub)) >= MOST_PER_USER:
         return Refusal("totp_limit")
     id_ = identifier(tools.entropy)
     sealed = seal(tools.master_key, tools.entropy(SEED_BYTES), context=_context(id_), entropy=tools.entropy)
-    credential = TotpCredential(id_, user.sub, credential_name(name, DEFAULT_NAME), sealed, now)
-    await totp_credentials.create_pending(conn, credential)
-    return _enrolment(credential, user, tools)
+    begun = TotpEnrolment(session_id, id_, user.sub, user.generation, sealed, now)
+    await totp_enrolments.create_enrolment(conn, begun)
+    return _shown(begun, user, tools)
 
 
-async def find_enrolment(conn: Connection, user: User, tools: Tools, now: datetime) -> Enrolment | None:
-    """The user's enrolment under way, to show it again; None if there is none or it is older than 10 minutes."""
-    credential = await totp_credentials.find_pending(conn, user.sub, begun_after=now - ENROLMENT_LIFE)
-    return None if credential is None else _enrolment(credential, user, tools)
+async def find_enrolment(
+    conn: Connection, user: User, session_id: str, tools: Tools, now: datetime
+) -> Enrolment | None:
+    """What was begun in this session, to show it again; None if there is none or it is older than 10 minutes."""
+    begun = await totp_enrolments.find_enrolment(conn, session_id, begun_after=now - ENROLMENT_LIFE)
+    return None if begun is None or begun.sub != user.sub else _shown(begun, user, tools)
 
 
 async def confirm(
-    conn: Connection, sub: str, id_: str, code: str, tools: Tools, now: datetime, *, name: str = ""
+    conn: Connection, user: User, session_id: str, code: str, tools: Tools, now: datetime, *, name: str = ""
 ) -> TotpCredential | Refusal:
-    """Make the app count, shown that it has the seed; the code that shows it is spent by that."""
-    begun_after = now - ENROLMENT_LIFE
-    pending = await totp_credentials.find_pending(conn, sub, begun_after=begun_after)
-    if pending is None or pending.id != id_:
+    """Add the app that waits in this session, shown that it has the seed; the code that shows it is spent by that."""
+    await users.lock(conn, user.sub)
+    begun = await totp_enrolments.find_enrolment(conn, session_id, begun_after=now - ENROLMENT_LIFE)
+    if begun is None or begun.sub != user.sub:
         return Refusal("form_expired")
+    credential = TotpCredential(begun.id, user.sub, credential_name(name, DEFAULT_NAME), begun.sealed_seed, now)
     digits = six_digits(code)
-    step = None if digits is None else _matching_step(pending, digits, tools, now)
+    step = None if digits is None else _matching_step(credential, digits, tools, now)
     if step is None:
         return Refusal("code_wrong")
-    named = replace(pending, name=credential_name(name, pending.name))
-    confirmed = await totp_credentials.confirm(conn, named, step, now, begun_after=begun_after)
-    return Refusal("form_expired") if confirmed is None else confirmed
+    if not await totp_enrolments.consume_enrolment(conn, begun):
+        return Refusal("form_expired")
+    confirmed = replace(credential, last_step=step, confirmed_at=now, last_used_at=now)
+    await totp_credentials.create(conn, confirmed)
+    return confirmed
 
 
 def amr(_evidence: Evidence) -> tuple[str, ...]:
@@ -117,11 +123,11 @@ def amr(_evidence: Evidence) -> tuple[str, ...]:
     return ("otp",)
 
 
-def _enrolment(credential: TotpCredential, user: User, tools: Tools) -> Enrolment:
-    secret = _base32(unseal(tools.master_key, credential.sealed_seed, context=_context(credential.id)))
+def _shown(begun: TotpEnrolment, user: User, tools: Tools) -> Enrolment:
+    secret = _base32(unseal(tools.master_key, begun.sealed_seed, context=_context(begun.id)))
     issuer = tools.relying_party.name
     uri = pyotp.TOTP(secret).provisioning_uri(name=user.username, issuer_name=issuer)
-    return Enrolment(credential.id, credential.name, secret, uri, _picture(uri))
+    return Enrolment(secret, uri, _picture(uri))
 
 
 def _picture(uri: str) -> str:

@@ -10,7 +10,7 @@ from idp.cli.trail import note
 from idp.cli.user.shown import locked_of, print_user
 from idp.cli.who import Who, get_meant
 from idp.model.user import User
-from idp.store import attempts, authorizations, known_devices, sessions, users
+from idp.store import attempts, known_devices, sessions, users
 from idp.store.database import transaction
 
 
@@ -43,7 +43,6 @@ async def _disable(who: str) -> tuple[User, tuple[str, ...]]:
         user = await get_meant(conn, who)
         await users.disable(conn, user.sub, now)
         ended = await sessions.end_sessions_of(conn, user.sub, now)
-        await authorizations.revoke_of_user(conn, user.sub, now)
         await note(conn, "user_disabled", now, sub=user.sub, details={"sessions": ended})
         if distrusted := await known_devices.end_trust(conn, user.sub):
             # Whoever is let in again shows all that the account asks for, wherever they were trusted before.

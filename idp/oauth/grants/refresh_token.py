@@ -25,7 +25,7 @@ async def redeem(request: TokenRequest) -> Issue | OAuthError:
     secret = request.form.get("refresh_token")
     if secret is None:
         return InvalidRequest("The refresh_token is required.")
-    found = await find_refresh_token(request.conn, secret)
+    found = await find_refresh_token(request.conn, secret, hold=True)
     if found is None or found.client_id != request.client.client_id:
         return InvalidGrant(REFUSED)
     authorization = await find_live_authorization(

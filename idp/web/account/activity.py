@@ -55,6 +55,7 @@ ACTS: Mapping[str, tuple[str, Text]] = {
     "email_link_sent": ("mail", say("A link was sent to confirm an e-mail address")),
     "email_change_requested": ("mail", say("Another e-mail address was given")),
     "email_confirmed": ("mail", say("E-mail address confirmed")),
+    "account_cleared": ("shield", say("Cleared of what was there before its address was confirmed")),
     "email_released": ("mail", say("An address that was not confirmed was removed")),
     "email_removed": ("mail", say("E-mail address removed")),
     "profile_changed": ("user", say("Profile changed")),

@@ -10,7 +10,6 @@ from idp.model.credential import Authenticator as Enrolled
 from idp.oauth.errors import PageError
 from idp.store import recovery_codes, totp_credentials, webauthn_credentials
 from idp.store.database import Connection, transaction
-from idp.store.users import lock
 from idp.web.account.owner import WAYS, Owner, find_changer, find_owner, to_login, under_new_secret
 from idp.web.account.passkeys import added, facts_of, icon_of, last_used, signals_of
 from idp.web.account.recovery_codes import left
@@ -93,7 +92,10 @@ async def rename(request: Request) -> Response:
 
 
 async def remove(request: Request) -> Response:
-    """Remove an authenticator: asked for by GET, done by POST; the last way to sign in stays."""
+    """Remove an authenticator: asked for by GET, done by POST; the last way to sign in stays.
+
+    ``find_changer`` locks the account for a POST: two changes at once do not leave it without a way to sign in.
+    """
     if request.method == "POST":
         await read_page_form(request)
 
@@ -101,12 +103,6 @@ async def remove(request: Request) -> Response:
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner
-        if request.method == "POST":
-            # Two changes at once must not leave an account without a way to sign in.
-            await lock(conn, owner.user.sub)
-            owner = await find_changer(request, conn)
-            if isinstance(owner, Response):
-                return owner
         (one, method), wanted = _found(request, owner), request.path_params["id"]
         rest = owner.without(wanted)
         last = not any(other.method == "password" or other.begins_alone for other in rest.enrolled)

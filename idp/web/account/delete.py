@@ -6,12 +6,13 @@ from starlette.responses import Response
 from idp.authn.accounts import canonical_username
 from idp.base.text import Listing, Phrase, say, say_many
 from idp.store.database import Connection, transaction
-from idp.store.users import remove
+from idp.store.users import lock_to_remove, remove
 from idp.web import cookies
 from idp.web.account.apps import apps_of
 from idp.web.account.owner import Owner, find_changer
 from idp.web.account.sessions import sessions_of
 from idp.web.answers import page, see_other
+from idp.web.flow import current_session
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.pages import DeletePage, DonePage, Fault, Person
@@ -32,6 +33,8 @@ async def delete(request: Request) -> Response:
     form = await read_page_form(request)
 
     async def step(conn: Connection) -> Response:
+        if (session := await current_session(request, conn, touch=False)) is not None:
+            await lock_to_remove(conn, session.sub)
         owner = await find_changer(request, conn)
         if isinstance(owner, Response):
             return owner

@@ -16,6 +16,7 @@ from idp.web.notices import notify_user
 from idp.web.pages import DonePage, EmailPage, Fault, Person
 from idp.web.provider import moment, provider_of, transacted
 from idp.web.trail import note
+from idp.web.trust import keep_browser
 from idp.web.verification import may_send, send_link
 
 EMAIL = "/account/email"
@@ -95,6 +96,7 @@ async def remove(request: Request) -> Response:
         await revoke_links(conn, user.sub, "reset_password")
         if user.email is not None:
             await remove_email(conn, user.sub, moment(request))
+            await keep_browser(request, conn, user)
             await note(request, conn, "email_removed", sub=user.sub, session_id=owner.session.id)
             await notify_user(request, conn, user, "email_removed", email=user.email)
         return see_other(EMAIL)

@@ -16,7 +16,7 @@ from idp.model.credential import Authenticator
 from idp.model.session import Session
 from idp.model.user import User
 from idp.store.database import Connection, transaction
-from idp.store.users import find_user
+from idp.store.users import UserGone, find_user, lock
 from idp.web.answers import page, see_other
 from idp.web.flow import begin, bind, current_session, raise_session
 from idp.web.forms import read_page_form
@@ -57,7 +57,12 @@ class Owner:
 
 
 async def find_owner(request: Request, conn: Connection) -> Owner | None:
-    """The owner, if a session of this browser shows enough of them (A-29)."""
+    """The owner, if a session of this browser shows enough of them (A-29).
+
+    Where something is about to change (a POST) their account is locked first, and looked at after that.
+    """
+    if request.method == "POST" and not await _is_locked(request, conn):
+        return None
     session = await current_session(request, conn)
     if session is None:
         return None
@@ -76,6 +81,18 @@ async def find_owner(request: Request, conn: Connection) -> Owner | None:
     account = required(requested=None, client_min=None, authenticators=owner.enrolled, organisation=holding)
     # A session from before a second factor was added, or asked for, shows too little of the account's owner.
     return owner if outlook(account, session.evidence, owner.enrolled, now).met else None
+
+
+async def _is_locked(request: Request, conn: Connection) -> bool:
+    """Lock the account that is signed in to here; answers whether there is one."""
+    session = await current_session(request, conn, touch=False)
+    if session is None:
+        return False
+    try:
+        await lock(conn, session.sub)
+    except UserGone:
+        return False
+    return True
 
 
 async def to_login(request: Request, conn: Connection, *, fresh: bool = False) -> Response:

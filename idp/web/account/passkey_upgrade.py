@@ -44,7 +44,14 @@ async def begin(request: Request) -> Response:
         if len(existing) >= webauthn.MOST_PER_USER:
             return Response(status_code=204)
         challenge = provider.entropy(webauthn.CHALLENGE_BYTES)
-        await record_challenge(conn, owner.session.id, challenge, now=now, kind="upgrade_challenge")
+        await record_challenge(
+            conn,
+            owner.session.id,
+            challenge,
+            generation=owner.user.generation,
+            now=now,
+            kind="upgrade_challenge",
+        )
         return JSONResponse(
             webauthn.registration_options(owner.user, existing, challenge, provider.tools.relying_party, passkey=True)
         )

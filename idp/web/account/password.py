@@ -10,8 +10,7 @@ from idp.authn.accounts import PASSWORD_SHORTEST, PASSWORD_SHORTEST_ALONE, passw
 from idp.authn.methods import Attempt, Consequence, Refusal, prove
 from idp.model.assurance import Evidence
 from idp.store.database import Connection, transact, transaction
-from idp.store.mail_links import revoke_links
-from idp.store.users import lock, update_password
+from idp.store.users import update_password
 from idp.web.account.owner import WAYS, Owner, find_changer, go_on_with
 from idp.web.account.remove_password import REMOVE, passkeys_alone, shows_passkey
 from idp.web.account.sessions import sign_out_elsewhere
@@ -23,7 +22,7 @@ from idp.web.pages import Fault, PasswordPage, Person
 from idp.web.provider import moment, provider_of, transacted
 from idp.web.source import source_of
 from idp.web.trail import note
-from idp.web.trust import distrust
+from idp.web.trust import distrust, keep_browser
 
 Form = dict[str, str]
 
@@ -57,7 +56,6 @@ async def change(request: Request) -> Response:
     password_hash = await provider.tools.hasher.hash(form.get("password", ""))
 
     async def step(conn: Connection) -> Response:
-        await lock(conn, owner.user.sub)
         found = await find_changer(request, conn)
         if isinstance(found, Response):
             return found
@@ -108,12 +106,12 @@ async def _note_refusal(request: Request, owner: Owner, refused: Refusal) -> Non
 async def _keep(request: Request, conn: Connection, owner: Owner, password_hash: str, *, end_others: bool) -> Response:
     user, now = owner.user, moment(request)
     await update_password(conn, user.sub, password_hash, now)
-    await revoke_links(conn, user.sub, "reset_password")
     await note(request, conn, "password_changed", sub=user.sub, session_id=owner.session.id)
     await notify_user(request, conn, user, "password_changed")
     await distrust(request, conn, user.sub, owner.session.id)
     if end_others:
         await sign_out_elsewhere(request, conn, owner)
+    await keep_browser(request, conn, user)
     return await go_on_with(request, conn, owner, Evidence("password", now), WAYS)
 
 

@@ -9,9 +9,8 @@ from starlette.responses import Response
 from idp.authn.freshness import STEP_UP_LIFE
 from idp.oauth.errors import PageError
 from idp.store.database import Connection
-from idp.store.mail_links import revoke_links
 from idp.store.sessions import forget_shown
-from idp.store.users import lock, remove_password
+from idp.store.users import remove_password
 from idp.store.webauthn_credentials import rely_on
 from idp.web.account.owner import WAYS, Owner, find_changer, under_new_secret
 from idp.web.account.sessions import sign_out_elsewhere
@@ -20,6 +19,7 @@ from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
 from idp.web.provider import moment, transacted
 from idp.web.trail import note
+from idp.web.trust import keep_browser
 
 REMOVE = "/account/password/remove"
 
@@ -47,8 +47,6 @@ async def remove(request: Request) -> Response:
         if isinstance(owner, Response):
             return owner
         sub, session_id = owner.user.sub, owner.session.id
-        # Two changes at once must not leave an account with neither password nor passkey.
-        await lock(conn, sub)
         if not shows_passkey(owner, now) or not await remove_password(conn, sub, now):
             raise PageError("not_found", status=404)
         await rely_on(conn, sub)
@@ -56,11 +54,11 @@ async def remove(request: Request) -> Response:
         await forget_shown(conn, sub, "password")
         kept = tuple(one for one in owner.session.evidence if one.method != "password")
         owner = replace(owner, session=replace(owner.session, evidence=kept))
-        await revoke_links(conn, sub, "reset_password")
         await note(request, conn, "password_removed", sub=sub, session_id=session_id)
         await notify_user(request, conn, owner.user, "password_removed")
         if "end_others" in form:
             await sign_out_elsewhere(request, conn, owner)
+        await keep_browser(request, conn, owner.user)
         return await under_new_secret(request, conn, owner, see_other(WAYS))
 
     return await transacted(request, step)

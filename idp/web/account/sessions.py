@@ -9,7 +9,7 @@ from idp.model.trusted_device import TrustedDevice
 from idp.oauth.errors import PageError
 from idp.store.database import Connection, transaction
 from idp.store.known_devices import list_trusted
-from idp.store.sessions import end_session, end_sessions_of, list_live
+from idp.store.sessions import end_other_sessions, end_session, list_live
 from idp.web import cookies
 from idp.web.account.owner import Owner, find_owner, to_login
 from idp.web.answers import page, see_other
@@ -19,7 +19,7 @@ from idp.web.pages import Device, SessionsPage
 from idp.web.provider import moment, provider_of, transacted
 from idp.web.steps import step_of
 from idp.web.trail import note
-from idp.web.trust import distrust, forget_browsers
+from idp.web.trust import distrust, forget_browsers, keep_browser
 
 DEVICES = "/account/sessions"
 
@@ -89,9 +89,10 @@ async def end_others(request: Request) -> Response:
 
 
 async def sign_out_elsewhere(request: Request, conn: Connection, owner: Owner) -> None:
-    """End the owner's other sessions with their tokens, and know none of the other browsers any more."""
+    """End the owner's other sessions and grants, and all that was begun; know none of the other browsers any more."""
     sub, here = owner.user.sub, owner.session.id
-    count = await end_sessions_of(conn, sub, moment(request), but=here)
+    count = await end_other_sessions(conn, sub, moment(request), but=here)
+    await keep_browser(request, conn, owner.user)
     await forget_browsers(request, conn, sub, here, but=cookies.read(request, provider_of(request), "device"))
     await note(request, conn, "sessions_ended", sub=sub, session_id=here, count=count)
 

@@ -38,10 +38,7 @@ async def confirm(request: Request) -> Response:
             return owner
         user = owner.user
         code, name = form.get("code", ""), form.get("name", "")
-        pending = await totp.find_enrolment(conn, user, provider.tools, now)
-        if pending is None:
-            return await _page(request, conn, owner, Fault.of("form_expired"), name)
-        outcome = await totp.confirm(conn, user.sub, pending.id, code, provider.tools, now, name=name)
+        outcome = await totp.confirm(conn, user, owner.session.id, code, provider.tools, now, name=name)
         if isinstance(outcome, Refusal):
             await note_not_added(request, conn, owner, "totp", outcome)
             return await _page(request, conn, owner, Fault.of(outcome.cause), name)
@@ -55,9 +52,9 @@ async def confirm(request: Request) -> Response:
 async def _page(
     request: Request, conn: Connection, owner: Owner, fault: Fault | None = None, name: str = ""
 ) -> Response:
-    tools, now = provider_of(request).tools, moment(request)
-    shown = await totp.find_enrolment(conn, owner.user, tools, now) if fault else None
-    enrolment = shown or await totp.begin_enrolment(conn, owner.user, tools, now)
+    tools, now, session_id = provider_of(request).tools, moment(request), owner.session.id
+    shown = await totp.find_enrolment(conn, owner.user, session_id, tools, now) if fault else None
+    enrolment = shown or await totp.begin_enrolment(conn, owner.user, session_id, tools, now)
     if isinstance(enrolment, Refusal):
         return see_other(WAYS)
     await allow_return(request, conn)

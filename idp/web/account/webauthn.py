@@ -62,7 +62,7 @@ async def _page(
 ) -> Response:
     provider = provider_of(request)
     challenge = provider.entropy(webauthn.CHALLENGE_BYTES)
-    await record_challenge(conn, owner.session.id, challenge, now=moment(request))
+    await record_challenge(conn, owner.session.id, challenge, generation=owner.user.generation, now=moment(request))
     existing = await webauthn_credentials.list_of(conn, owner.user.sub)
     options = webauthn.registration_options(owner.user, existing, challenge, provider.tools.relying_party)
     await allow_return(request, conn)

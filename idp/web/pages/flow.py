@@ -45,7 +45,10 @@ class RecoverPage:
 
 @dataclass(frozen=True, slots=True)
 class LinkPage:
-    """What a link that came by mail is for: it counts once ``button`` sends ``secret`` to ``action``."""
+    """What a link that came by mail is for: it counts once ``button`` sends ``secret`` to ``action``.
+
+    ``warning`` is what else that does, and ``onward`` another way, a label and an address.
+    """
 
     template: ClassVar[str] = "link.html"
     title: Phrase
@@ -54,6 +57,8 @@ class LinkPage:
     action: str
     secret: str
     button: Phrase
+    warning: Phrase | None = None
+    onward: tuple[Phrase, str] | None = None
 
     @classmethod
     def sample(cls) -> Self:

@@ -90,7 +90,7 @@ async def _write(request: Request, sub: str) -> None:
             await notify_user(request, conn, user, "recovery_by_passkey")
             return
         secret = token(provider.entropy)
-        await create_link(conn, new_link(secret, "reset_password", user.sub, address, moment(request)))
+        await create_link(conn, new_link(secret, "reset_password", user, address, moment(request)))
         url = f"{provider.issuer}/recover/password?link={secret}"
         await notify_user(request, conn, user, "reset_password", life=RESET_LIFE, link=url)
 

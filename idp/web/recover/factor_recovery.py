@@ -53,11 +53,18 @@ def request_limits(sub: str) -> dict[Bucket, Limit]:
     return {Bucket("recover", f"factors {sub}", ""): Limit(REQUESTS, REQUESTS_WINDOW)}
 
 
-def new_recovery(entropy: Entropy, sub: str, address: Email, now: datetime, delay: timedelta) -> FactorRecovery:
+def new_recovery(entropy: Entropy, user: User, address: Email, now: datetime, delay: timedelta) -> FactorRecovery:
     """A request that waits from now on."""
     ripe_at = now + delay
     return FactorRecovery(
-        token(entropy), sub, address.canonical, "waiting", now, not_before=ripe_at, not_after=ripe_at + FINISH_LIFE
+        token(entropy),
+        user.sub,
+        address.canonical,
+        "waiting",
+        now,
+        not_before=ripe_at,
+        not_after=ripe_at + FINISH_LIFE,
+        generation=user.generation,
     )
 
 
@@ -88,7 +95,7 @@ async def begin_recovery(request: Request, conn: Connection, user: User) -> None
     if address is None or not provider.factor_recovery_delay:
         return
     master, delay = provider.tools.master_key, provider.factor_recovery_delay
-    asked = new_recovery(provider.entropy, user.sub, address, moment(request), delay)
+    asked = new_recovery(provider.entropy, user, address, moment(request), delay)
     if not await keep_recovery(conn, asked, master):
         return
     await note(request, conn, "factor_recovery_asked", sub=user.sub, not_before=asked.not_before.isoformat())

@@ -5,33 +5,25 @@ from functools import partial
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.authn.methods import METHODS, Attempt, Factor, Refusal, authenticators, find_method, prove
-from idp.authn.throttle import Guessing
+from idp.authn.methods import Attempt, Refusal, prove
 from idp.base.digest import sha256
 from idp.base.text import say
 from idp.model.factor_recovery import FactorRecovery
 from idp.model.user import User
-from idp.store.attempts import remove_tallies
-from idp.store.authorizations import revoke_of_user
 from idp.store.database import Connection, transact, transaction
 from idp.store.factor_recoveries import find_cancellable, find_ripe, finish_recovery
-from idp.store.mail_links import revoke_links
-from idp.store.recovery_codes import remove_codes
-from idp.store.sessions import end_sessions_of
 from idp.store.users import find_user, lock
 from idp.web.answers import page, see_other
 from idp.web.flow import Visit, resume
 from idp.web.forms import read_page_form
 from idp.web.limits import is_within
 from idp.web.mail_link import address_of_link, gone
-from idp.web.notices import notify_user
 from idp.web.pages import DonePage, Fault, LinkPage, LostFactorsPage, Person, RemoveFactorsPage
 from idp.web.provider import moment, provider_of, transacted
+from idp.web.recover.clearing import clear_factors
 from idp.web.recover.factor_recovery import CANCEL, FINISH, PATH, begin_recovery, cancel_recovery, request_limits
 from idp.web.source import source_of
-from idp.web.text_notices import text_user
 from idp.web.trail import note, note_refusal
-from idp.web.trust import forget_browsers
 
 SIGN_IN = (say("Sign in"), "/login")
 
@@ -161,7 +153,7 @@ async def finish(request: Request) -> Response:
             raise gone(request)
         if await finish_recovery(conn, sha256(secret), now=moment(request)) is None:
             raise gone(request)
-        await _remove_factors(request, conn, found)
+        await clear_factors(request, conn, found)
         return see_other(f"{PATH}/done")
 
     return await transacted(request, step)
@@ -221,29 +213,3 @@ async def _note_refusal(request: Request, conn: Connection, user: User, refused:
         cause=refused.cause,
         detail=refused.detail[:200],
     )
-
-
-async def _remove_factors(request: Request, conn: Connection, user: User) -> None:
-    """Let the account have its password alone, and nobody be signed in to it any more."""
-    now, removed = moment(request), []
-    # What this installation has switched off is lost as well: it must not come back when it is switched on.
-    for one in await authenticators(conn, user):
-        method = find_method(one.method)
-        if method is None or method.remove is None or method.factor is not Factor.POSSESSION:
-            continue
-        await method.remove(conn, user.sub, one.credential_id or "")
-        removed.append(one.method)
-    await remove_codes(conn, user.sub)
-    # What was guessed at the lost ones counts no more against those that take their place, nor against codes by mail,
-    # which the mailbox has just stood for: switched off, they would keep the owner out for good.
-    for method in METHODS:
-        if method.guessing is Guessing.BEHIND_A_STEP:
-            await remove_tallies(conn, user.sub, factor=method.name)
-    sessions = await end_sessions_of(conn, user.sub, now)
-    await revoke_of_user(conn, user.sub, now)
-    await forget_browsers(request, conn, user.sub)
-    await revoke_links(conn, user.sub, "reset_password")
-    await note(request, conn, "factor_recovery_done", sub=user.sub, methods=removed, sessions=sessions)
-    await notify_user(request, conn, user, "factor_recovery_done")
-    # The number that was a second factor is told too, although it is none any more.
-    await text_user(request, conn, user, "factor_recovery_done")

@@ -13,7 +13,6 @@ from idp.model.mail_link import MailLink
 from idp.model.user import User
 from idp.store.database import Connection
 from idp.store.interactions import create_recovery, find_recovery
-from idp.store.mail_links import find_link
 from idp.store.users import find_user
 from idp.web import cookies
 from idp.web.flow import Visit
@@ -24,10 +23,9 @@ from idp.web.standing import Standing
 
 @dataclass(frozen=True, slots=True)
 class Recovery:
-    """A browser in which a live link was opened; ``asked`` are the second factors of which the account wants one."""
+    """A browser in which a link was opened; ``asked`` are the second factors of which the account wants one."""
 
     interaction: Interaction
-    link: MailLink
     user: User
     enrolled: tuple[Authenticator, ...]
     asked: tuple[Authenticator, ...]
@@ -64,14 +62,14 @@ class Recovery:
         return Visit(self.interaction, standing)
 
 
-async def get_resettable(request: Request, conn: Connection, link: MailLink) -> tuple[User, tuple[Authenticator, ...]]:
-    """Whose password the link resets, and what they have enrolled; raises PageError.
+async def get_resettable(request: Request, conn: Connection, sub: str) -> tuple[User, tuple[Authenticator, ...]]:
+    """Whose password is reset, and what they have enrolled; raises PageError.
 
-    It has to be there and open, and the address that the link went to has to be theirs still.
+    It has to be there and open, with a confirmed address. That this is the one to which the link went is sure while
+    the generation is the same: another address raises it.
     """
-    user = await find_user(conn, link.sub)
-    address = address_of_link(user) if user is not None else None
-    if user is None or address is None or address.canonical != link.email_canonical:
+    user = await find_user(conn, sub)
+    if user is None or address_of_link(user) is None:
         raise gone(request)
     enrolled = await authenticators(conn, user, off=provider_of(request).tools.off, by_mail=True)
     if has_passkey_alone(enrolled):
@@ -80,27 +78,24 @@ async def get_resettable(request: Request, conn: Connection, link: MailLink) -> 
 
 
 async def begin_recovery(request: Request, conn: Connection, link: MailLink) -> tuple[str, str]:
-    """Begin the reset in this browser: the identifier of its interaction, and the secret that binds it."""
+    """Begin the reset in this browser: the identifier of its interaction, and the secret that binds it.
+
+    From here on it goes on by itself: whoever asks for another link, which anybody can, does not end it.
+    """
     provider = provider_of(request)
     browser = cookies.read(request, provider, "browser") or token(provider.entropy)
     interaction_id = identifier(provider.entropy)
-    life = provider.lifetimes.interaction
-    await create_recovery(
-        conn, interaction_id, browser, sub=link.sub, mail_link=link.digest, now=moment(request), life=life
-    )
+    await create_recovery(conn, interaction_id, browser, link=link, now=moment(request))
     return interaction_id, browser
 
 
 async def get_recovery(request: Request, conn: Connection) -> Recovery:
-    """The reset that the query names, if this very browser began it and its link lives; raises PageError."""
+    """The reset that the query names, if this very browser began it and it is not over; raises PageError."""
     provider, now = provider_of(request), moment(request)
     browser, named = cookies.read(request, provider, "browser"), request.query_params.get("interaction", "")
     known = browser is not None and named.isascii() and named.isalnum()
     interaction = await find_recovery(conn, named, browser or "", now=now) if known else None
-    if interaction is None or interaction.mail_link is None:
+    if interaction is None or interaction.sub is None:
         raise gone(request)
-    link = await find_link(conn, interaction.mail_link, "reset_password", now=now)
-    if link is None:
-        raise gone(request)
-    user, enrolled = await get_resettable(request, conn, link)
-    return Recovery(interaction, link, user, enrolled, reset_steps(enrolled))
+    user, enrolled = await get_resettable(request, conn, interaction.sub)
+    return Recovery(interaction, user, enrolled, reset_steps(enrolled))

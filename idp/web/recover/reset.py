@@ -9,12 +9,10 @@ from idp.authn.accounts import PASSWORD_SHORTEST, PASSWORD_SHORTEST_ALONE, passw
 from idp.authn.throttle import subjects_of
 from idp.base.text import say
 from idp.store.attempts import remove_tallies
-from idp.store.authorizations import revoke_of_user
 from idp.store.database import Connection, transaction
 from idp.store.interactions import consume_interaction
-from idp.store.mail_links import consume_link
 from idp.store.sessions import end_sessions_of
-from idp.store.users import lock, update_password
+from idp.store.users import hold, lock, update_password
 from idp.web.answers import page, see_other
 from idp.web.breached import is_breached
 from idp.web.flow import bind
@@ -36,7 +34,7 @@ async def show_link(request: Request) -> Response:
     secret = request.query_params.get("link", "")
     async with transaction(provider_of(request).pool) as conn:
         link = await get_opened(request, conn, secret, "reset_password")
-        user, _ = await get_resettable(request, conn, link)
+        user, _ = await get_resettable(request, conn, link.sub)
     text = say("You asked for a new password. When you have chosen it, you are signed out everywhere.")
     return page(
         request, LinkPage(say("Choose a new password"), Person(user.username), text, LINK, secret, say("Continue"))
@@ -49,7 +47,8 @@ async def open_link(request: Request) -> Response:
 
     async def step(conn: Connection) -> Response:
         link = await get_opened(request, conn, form.get("link", ""), "reset_password")
-        await get_resettable(request, conn, link)
+        await hold(conn, link.sub)
+        await get_resettable(request, conn, link.sub)
         interaction_id, browser = await begin_recovery(request, conn, link)
         return bind(see_other(f"{NEW_PASSWORD}?interaction={interaction_id}"), provider, browser)
 
@@ -66,7 +65,7 @@ async def show(request: Request) -> Response:
 
 
 async def submit(request: Request) -> Response:
-    """Set the password, end all sessions, and use up the link: all of it or nothing.
+    """Set the password, end all sessions and whatever else was begun: all of it or nothing.
 
     No transaction is open while the password is hashed; so the last one looks again at what the first one has seen.
     """
@@ -101,13 +100,12 @@ async def done(request: Request) -> Response:
 
 async def _reset(request: Request, conn: Connection, recovery: Recovery, password_hash: str) -> None:
     user, now = recovery.user, moment(request)
-    if await consume_link(conn, recovery.link.digest, "reset_password", now=now) is None:
+    if not await consume_interaction(conn, recovery.interaction.id, now=now):
         raise gone(request)
-    await consume_interaction(conn, recovery.interaction.id, now=now)
+    # With that the generation is another: neither the link nor any other reset under way is worth anything.
     await update_password(conn, user.sub, password_hash, now)
     # Who had to reset may have lost more than a memory: what apps hold for offline use ends as well.
     sessions = await end_sessions_of(conn, user.sub, now)
-    await revoke_of_user(conn, user.sub, now)
     await forget_browsers(request, conn, user.sub)
     # Whoever has forgotten a password has guessed at it: the new one is not held back for that.
     for subject in subjects_of(user, provider_of(request).tools.master_key):

@@ -10,6 +10,7 @@ from idp.authn.methods import Attempt, Consequence, Proved, Refusal, prove
 from idp.authn.methods.webauthn import CHALLENGE_LIFE
 from idp.store.database import Connection, transact, transaction
 from idp.store.interactions import consume_challenge, record_proof
+from idp.store.users import lock
 from idp.web.answers import page, see_other
 from idp.web.errors import error_page
 from idp.web.forms import read_page_form
@@ -52,10 +53,12 @@ async def submit(request: Request) -> Response:
     outcome = await prove(method, attempt) if allowed else Refusal("method_unknown")
 
     async def step(conn: Connection) -> Response:
+        await lock(conn, recovery.user.sub)
         if isinstance(outcome, Refusal):
             await _note_refusal(request, conn, recovery, method, outcome)
             return await step_page(request, conn, recovery, method=method, refused=outcome, form=form)
-        await _keep(request, conn, recovery, outcome)
+        # What was shown is worth nothing if the account has changed meanwhile.
+        await _keep(request, conn, await get_recovery(request, conn), outcome)
         return see_other(f"{NEW_PASSWORD}?{recovery.here}")
 
     return await transacted(request, step)
@@ -83,7 +86,7 @@ async def _attempt(request: Request, conn: Connection, recovery: Recovery, metho
 
 async def _keep(request: Request, conn: Connection, recovery: Recovery, proved: Proved) -> None:
     user, shown = recovery.user, proved.evidence
-    await record_proof(conn, recovery.interaction.id, user.sub, merge(recovery.interaction.evidence, (shown,)))
+    await record_proof(conn, recovery.interaction.id, user, merge(recovery.interaction.evidence, (shown,)))
     await note(request, conn, "factor_proved", sub=user.sub, method=shown.method, credential=shown.credential_id)
     await cancel_if_shown(request, conn, user, (shown,))
     if (tell := step_of(shown.method).tell) is not None:

@@ -16,7 +16,7 @@ MAIL = Authenticator("email", say("Mail to %(address)s", address="a•••@mai
 
 async def test_a_code_goes_to_a_confirmed_address_and_works_once(conn: Connection) -> None:
     user, using = await add_user(conn, email=ADDRESS, email_verified=True), tools()
-    code, kept = make_code(using, "", "email", user.sub, ADDRESS, NOW, prefix=ADDRESS)
+    code, kept = make_code(using, "", "email", user, ADDRESS, NOW, prefix=ADDRESS)
     await create_code(conn, kept)
     assert await authenticators(conn, user) == (MAIL,)
     right = attempt(conn, user, code=code, with_=using)

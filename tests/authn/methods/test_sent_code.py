@@ -5,6 +5,7 @@ from collections import Counter
 from idp.authn.methods.sent_code import LIFE, digest_of, make_code, new_code
 from idp.base.entropy import system_entropy
 from idp.base.seal import MasterKey
+from idp.model.user import User
 from tests.authn.people import NOW, tools
 
 
@@ -27,7 +28,9 @@ def test_a_number_beyond_the_last_whole_million_is_drawn_again() -> None:
 
 
 def test_A_75_what_rests_opens_neither_without_the_master_key_nor_for_another_flow() -> None:
-    code, kept = make_code(tools(), "f1", "sms", "s1", "+447700900123", NOW, prefix="+44770090")
+    code, kept = make_code(
+        tools(), "f1", "sms", User("s1", "alice", NOW, NOW), "+447700900123", NOW, prefix="+44770090"
+    )
     assert kept.digest == digest_of(tools().master_key, "f1", code)
     assert kept.digest != digest_of(tools().master_key, "f2", code)
     assert kept.digest != digest_of(MasterKey(b"n" * 32), "f1", code)

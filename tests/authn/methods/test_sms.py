@@ -26,7 +26,7 @@ APP = Authenticator("totp", "App", "app")
 async def with_code(conn: Connection, flow: str = "") -> tuple[User, str]:
     user = await add_user(conn)
     await update_proved_phone(conn, user.sub, NUMBER, NOW)
-    code, kept = make_code(TOOLS, flow, "sms", user.sub, NUMBER, NOW, prefix=prefix(NUMBER))
+    code, kept = make_code(TOOLS, flow, "sms", user, NUMBER, NOW, prefix=prefix(NUMBER))
     await create_code(conn, kept)
     return await get_user(conn, user.sub), code
 

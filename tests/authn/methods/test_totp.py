@@ -10,11 +10,13 @@ import pytest
 
 from idp.authn.methods import Proved, Refusal, authenticators, prove, totp
 from idp.authn.methods.totp import Enrolment
+from idp.base.entropy import identifier, system_entropy, token
 from idp.model.assurance import Evidence
 from idp.model.credential import TotpCredential
 from idp.model.user import User
 from idp.store import totp_credentials
 from idp.store.database import Connection, Pool, transaction
+from idp.store.sessions import create_session
 from tests.authn.people import NOW, add_user, attempt, tools
 
 TOOLS = tools()
@@ -25,11 +27,19 @@ def code(secret: str, at: datetime = NOW) -> str:
     return pyotp.TOTP(secret).at(at)
 
 
+async def session_of(conn: Connection, user: User) -> str:
+    """A session in which an app can be added."""
+    id_ = identifier(system_entropy)
+    await create_session(conn, id_, token(system_entropy), user.sub, (), now=NOW, life=timedelta(days=1))
+    return id_
+
+
 async def enrol(conn: Connection, user: User, now: datetime = NOW - 4 * STEP) -> tuple[str, str]:
     """The id and the secret of a new confirmed app, its last spent step well before NOW."""
-    begun = await totp.begin_enrolment(conn, user, TOOLS, now)
+    here = await session_of(conn, user)
+    begun = await totp.begin_enrolment(conn, user, here, TOOLS, now)
     assert isinstance(begun, Enrolment)
-    done = await totp.confirm(conn, user.sub, begun.id, code(begun.secret, now), TOOLS, now)
+    done = await totp.confirm(conn, user, here, code(begun.secret, now), TOOLS, now)
     assert isinstance(done, TotpCredential)
     return done.id, begun.secret
 
@@ -187,43 +197,46 @@ async def test_a_42_the_seed_is_sealed_and_160_bits(conn: Connection) -> None:
 
 async def test_a_42_nothing_counts_before_it_is_confirmed(conn: Connection) -> None:
     alice = await add_user(conn)
-    begun = await totp.begin_enrolment(conn, alice, TOOLS, NOW)
+    here = await session_of(conn, alice)
+    begun = await totp.begin_enrolment(conn, alice, here, TOOLS, NOW)
     assert isinstance(begun, Enrolment)
     assert await authenticators(conn, alice) == ()
     assert await present(conn, alice, code(begun.secret)) == Refusal("code_wrong")
-    wrong = await totp.confirm(conn, alice.sub, begun.id, "000000", TOOLS, NOW)
+    wrong = await totp.confirm(conn, alice, here, "000000", TOOLS, NOW)
     assert wrong == Refusal("code_wrong")
     assert await present(conn, alice, code(begun.secret)) == Refusal("code_wrong")
-    assert await totp.find_enrolment(conn, alice, TOOLS, NOW) == begun
+    assert await totp.find_enrolment(conn, alice, here, TOOLS, NOW) == begun
 
 
 async def test_a_42_a_confirmed_seed_is_never_shown_again(conn: Connection) -> None:
     alice = await add_user(conn)
+    here = await session_of(conn, alice)
     await enrol(conn, alice)
-    assert await totp.find_enrolment(conn, alice, TOOLS, NOW) is None
+    assert await totp.find_enrolment(conn, alice, here, TOOLS, NOW) is None
 
 
 async def test_a_42_an_abandoned_enrolment_ends(conn: Connection) -> None:
     alice = await add_user(conn)
-    begun = await totp.begin_enrolment(conn, alice, TOOLS, NOW)
+    here = await session_of(conn, alice)
+    begun = await totp.begin_enrolment(conn, alice, here, TOOLS, NOW)
     assert isinstance(begun, Enrolment)
     late = NOW + timedelta(minutes=10)
-    assert await totp.find_enrolment(conn, alice, TOOLS, late) is None
-    answer = await totp.confirm(conn, alice.sub, begun.id, code(begun.secret, late), TOOLS, late)
+    assert await totp.find_enrolment(conn, alice, here, TOOLS, late) is None
+    answer = await totp.confirm(conn, alice, here, code(begun.secret, late), TOOLS, late)
     assert answer == Refusal("form_expired")
 
 
 async def test_a_new_beginning_replaces_the_former(conn: Connection) -> None:
     alice = await add_user(conn)
-    first = await totp.begin_enrolment(conn, alice, TOOLS, NOW)
-    second = await totp.begin_enrolment(conn, alice, TOOLS, NOW)
+    here = await session_of(conn, alice)
+    first = await totp.begin_enrolment(conn, alice, here, TOOLS, NOW)
+    second = await totp.begin_enrolment(conn, alice, here, TOOLS, NOW)
     assert isinstance(first, Enrolment)
     assert isinstance(second, Enrolment)
     assert first.secret != second.secret
-    answer = await totp.confirm(conn, alice.sub, first.id, code(first.secret), TOOLS, NOW)
-    assert answer == Refusal("form_expired")
+    assert await totp.confirm(conn, alice, here, code(first.secret), TOOLS, NOW) == Refusal("code_wrong")
     assert isinstance(
-        await totp.confirm(conn, alice.sub, second.id, code(second.secret), TOOLS, NOW, name=" My phone\n"),
+        await totp.confirm(conn, alice, here, code(second.secret), TOOLS, NOW, name=" My phone\n"),
         TotpCredential,
     )
     assert [one.name for one in await authenticators(conn, alice)] == ["My phone"]
@@ -231,22 +244,42 @@ async def test_a_new_beginning_replaces_the_former(conn: Connection) -> None:
 
 async def test_a_74_an_enrolment_of_somebody_else(conn: Connection) -> None:
     alice, mallory = await add_user(conn), await add_user(conn, "mallory")
-    begun = await totp.begin_enrolment(conn, alice, TOOLS, NOW)
+    here, there = await session_of(conn, alice), await session_of(conn, mallory)
+    begun = await totp.begin_enrolment(conn, alice, here, TOOLS, NOW)
     assert isinstance(begun, Enrolment)
-    answer = await totp.confirm(conn, mallory.sub, begun.id, code(begun.secret), TOOLS, NOW)
-    assert answer == Refusal("form_expired")
+    for session in (here, there):
+        answer = await totp.confirm(conn, mallory, session, code(begun.secret), TOOLS, NOW)
+        assert answer == Refusal("form_expired")
+
+
+async def test_a_76_an_enrolment_belongs_to_the_session_that_began_it(conn: Connection) -> None:
+    """Another session of the same account neither shows it, nor confirms it, nor takes its place."""
+    alice = await add_user(conn)
+    here, there = await session_of(conn, alice), await session_of(conn, alice)
+    own = await totp.begin_enrolment(conn, alice, here, TOOLS, NOW)
+    other = await totp.begin_enrolment(conn, alice, there, TOOLS, NOW)
+    assert isinstance(own, Enrolment)
+    assert isinstance(other, Enrolment)
+    assert await totp.find_enrolment(conn, alice, here, TOOLS, NOW) == own
+    assert await totp.confirm(conn, alice, here, code(other.secret), TOOLS, NOW) == Refusal("code_wrong")
+    added = await totp.confirm(conn, alice, here, code(own.secret), TOOLS, NOW)
+    assert isinstance(added, TotpCredential)
+    assert isinstance(await present(conn, alice, code(own.secret, NOW + STEP), NOW + STEP), Proved)
+    assert await present(conn, alice, code(other.secret, NOW + STEP), NOW + STEP) == Refusal("code_wrong")
 
 
 async def test_at_most_ten_apps(conn: Connection) -> None:
     alice = await add_user(conn)
+    here = await session_of(conn, alice)
     for _ in range(10):
         await enrol(conn, alice)
-    assert await totp.begin_enrolment(conn, alice, TOOLS, NOW) == Refusal("totp_limit")
+    assert await totp.begin_enrolment(conn, alice, here, TOOLS, NOW) == Refusal("totp_limit")
 
 
 async def test_what_the_page_shows(conn: Connection) -> None:
     alice = await add_user(conn, "álice")
-    begun = await totp.begin_enrolment(conn, alice, TOOLS, NOW)
+    here = await session_of(conn, alice)
+    begun = await totp.begin_enrolment(conn, alice, here, TOOLS, NOW)
     assert isinstance(begun, Enrolment)
     uri = urlsplit(begun.uri)
     assert (uri.scheme, uri.netloc, unquote(uri.path)) == ("otpauth", "totp", "/Example Bank:álice")

@@ -138,9 +138,11 @@ async def transact(pool: Pool, step: Step[T]) -> T:
     that changes what belongs to a user holds that user's row first (``users.lock``, ``users.hold``).
     """
     for _ in range(1, _TRIES):
-        with contextlib.suppress(Conflict):
+        try:
             async with transaction(pool) as conn:
                 return await step(conn)
+        except Conflict as conflict:
+            _LOG.warning("a step was given up for another one, and is run again: %s", type(conflict.__cause__).__name__)
     async with transaction(pool) as conn:
         return await step(conn)
 

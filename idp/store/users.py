@@ -303,7 +303,11 @@ async def remove_email(conn: Connection, sub: str, now: datetime) -> None:
 
 
 async def lock_claimants(conn: Connection, sub: str, email_canonical: str) -> None:
-    """As ``lock``, of this user and of everybody who has claimed that address, all in one order; raises UserGone."""
+    """As ``lock``, of this user and of everybody who has claimed that address, all in one order; raises UserGone.
+
+    One confirmation of an address at a time goes on from here: each ends what waits for the others.
+    """
+    await conn.execute("SELECT pg_advisory_xact_lock(hashtextextended('address ' || $1, 0))", email_canonical)
     rows = await conn.fetch(
         "SELECT sub FROM users WHERE sub = $1 OR email_canonical = $2 ORDER BY sub FOR NO KEY UPDATE",
         sub,

@@ -49,7 +49,9 @@ WORDS: dict[str, Text] = {
     "webauthn_unknown": say(
         "This passkey is not registered here any more. Use another, then remove it from your device."
     ),
-    "webauthn_uv": say("This key did not check that it is you. Set a PIN on it, or use another way."),
+    "webauthn_uv": say(
+        "This passkey or security key cannot sign you in alone. Set a PIN on it, or use it after your password."
+    ),
     "wrong_credentials": say("That user name and password do not match. Check both and try again, or use a passkey."),
     "zoneinfo_unknown": say("Enter a time zone like Europe/Paris."),
 }

@@ -39,6 +39,8 @@ WORDS: dict[str, Text] = {
     "throttled": say("Too many attempts. Wait 30 seconds, then try again. A passkey works at once."),
     "totp_limit": say("You have as many authenticator apps as an account can have. Remove one first."),
     "username_characters": say("Use letters, digits, dots, dashes and underscores, and begin with a letter or digit."),
+    "username_ending": say("Do not end the user name with a dot."),
+    "username_scripts": say("Use letters and digits of one script. Mixed, they can look like another user name."),
     "username_short": say("Use at least 3 characters."),
     "username_taken": say("This user name is in use. Choose another."),
     "webauthn_cancelled": say("Nothing was used. Try again, or use another way."),

@@ -120,6 +120,15 @@ def test_redirect_uris_that_are_refused(uri: str) -> None:
         ("javascript:alert(1)", False),
         ("com.example.app:/cb?code=1", False),
         ("com.example.app:", False),
+        ("com.example.app:///cb", True),
+        ("com.example.app://my_host.example:8000/cb", True),
+        ("com.example.app://a;sandbox", False),
+        ("com.example.app://a;script-src%20*", False),
+        ("com.example.app://a,b/cb", False),
+        ("com.example.app://*/cb", False),
+        ("com.example.app://'unsafe-inline'/cb", False),
+        ("com.example.app://alice@host/cb", False),
+        ("com.example.app://host:/cb", False),
     ],
 )
 def test_private_use_schemes_of_public_clients(uri: str, stands: bool) -> None:

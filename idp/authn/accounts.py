@@ -11,6 +11,8 @@ from typing import NamedTuple
 import phonenumbers
 from email_validator import SPECIAL_USE_DOMAIN_NAMES, EmailNotValidError, validate_email
 
+from idp.base.confusable import caseless_skeleton, is_of_one_writing
+
 PASSWORD_LONGEST = 128
 PASSWORD_SHORTEST = 8
 """Where a second factor is sure to be asked for (NIST SP 800-63B-4 §3.1.1.2)."""
@@ -62,6 +64,7 @@ class Registration:
 
     username: str
     username_canonical: str
+    username_skeleton: str
     password: str
     email: Email | None = None
     phone: str | None = None
@@ -79,14 +82,21 @@ def registration(
     email, phone = (form.get(name, "").strip() for name in ("email", "phone"))
     address, number = parse_email(email), parse_phone(phone)
     found = (
-        ("username", username_fault(username)),
+        ("username", new_username_fault(username)),
         ("password", password_fault(password, context=(*context, username, email), shortest=shortest)),
         ("email", "email_invalid" if email and address is None else None),
         ("phone", "phone_invalid" if phone and number is None else None),
     )
     if faults := tuple(Fault(field, cause) for field, cause in found if cause is not None):
         return faults
-    return Registration(shown_username(username), canonical_username(username), password, address, number)
+    return Registration(
+        shown_username(username),
+        canonical_username(username),
+        username_skeleton(username),
+        password,
+        address,
+        number,
+    )
 
 
 def shown_username(username: str) -> str:
@@ -97,9 +107,15 @@ def shown_username(username: str) -> str:
 def canonical_username(username: str) -> str:
     """The one form in which names are compared: NFKC, case-folded, NFKC (A-36; RFC 8265 §3.3 in spirit).
 
-    Case folding may leave a text that is not normal any more, hence the second NFKC.
+    Case folding may leave a text that is not normal any more, hence the second NFKC. The profile itself,
+    UsernameCaseMapped, does not fold: ``STRASSE`` would not be ``straße``, and names that are one would become two.
     """
     return unicodedata.normalize("NFKC", shown_username(username).casefold())
+
+
+def username_skeleton(username: str) -> str:
+    """What no two accounts may have in common: how the name looks as its owner wrote it (A-78; UTS 39 §4)."""
+    return caseless_skeleton(shown_username(username))
 
 
 def canonical_login(identifier: str) -> str | None:
@@ -125,6 +141,21 @@ def username_fault(username: str) -> str | None:
     if len(username) > LONGEST_USERNAME_INPUT or len(shown) > 64 or not fitting or not shown[0].isalnum():
         return "username_characters"
     return None
+
+
+def new_username_fault(username: str) -> str | None:
+    """Why no new account may have this name, or None: beside its form, it must not be made to be taken for another.
+
+    Letters of several scripts in one name are refused, as far as no writing needs them (A-78; UTS 39 §5.2), and so is a
+    dot at the end, which a sentence hides. Accounts from before may have such names, and sign in by them.
+    """
+    fault = username_fault(username)
+    if fault is not None:
+        return fault
+    shown = shown_username(username)
+    if shown.endswith("."):
+        return "username_ending"
+    return None if is_of_one_writing(shown) else "username_scripts"
 
 
 def password_fault(password: str, *, context: Iterable[str], shortest: int) -> str | None:

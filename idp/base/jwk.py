@@ -9,6 +9,8 @@ from joserfc.jwk import ECKey, JWKRegistry, OKPKey, RSAKey
 from joserfc.jws import JWSRegistry
 from joserfc.util import urlsafe_b64decode
 
+from idp.base.weak_rsa import has_tiny_factor, is_roca
+
 Algorithm: TypeAlias = Literal["RS256", "PS256", "ES256", "EdDSA"]
 ALGORITHMS: tuple[Algorithm, ...] = ("RS256", "PS256", "ES256", "EdDSA")
 """Every algorithm that is signed with or believed, the default first. No HMAC, no ``none`` (RFC 8725)."""
@@ -169,3 +171,7 @@ def _check_rsa(members: Mapping[str, Any]) -> None:
         raise InvalidKey(f"an RSA modulus has {RSA_BITS.start} to {RSA_BITS.stop - 1} bits")
     if not 65537 <= exponent < 2**64 or exponent % 2 == 0:
         raise InvalidKey("an RSA exponent is odd, 65537 or larger, and below 2^64")
+    if has_tiny_factor(modulus):
+        raise InvalidKey("its RSA modulus has a tiny factor")
+    if is_roca(modulus):
+        raise InvalidKey("its RSA modulus can be factored (ROCA, CVE-2017-15361)")

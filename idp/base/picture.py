@@ -13,7 +13,11 @@ MOST_PIXELS = 4_000_000
 """How many pixels are ever decoded; a small file can claim many more (a decompression bomb)."""
 _PNG = b"\x89PNG\r\n\x1a\n"
 _SVG_ROOT = "{http://www.w3.org/2000/svg}svg"
-_FORMATS = ("PNG", "JPEG", "GIF", "WEBP", "ICO")
+_FORMATS = ("PNG", "JPEG", "GIF", "WEBP")
+"""Those whose size is known before anything is decoded. That of an ICO is not: it may hold a PNG of any size."""
+# Pillow refuses what has over twice this, and a WebP before it makes room for it, where our own check would come too
+# late. Pictures are opened here and nowhere else.
+Image.MAX_IMAGE_PIXELS = MOST_PIXELS // 2
 
 
 class PictureError(ValueError):
@@ -48,11 +52,12 @@ def read_picture(path: Path) -> Picture:
 def as_png(content: bytes, edge: int) -> bytes:
     """The picture drawn anew as a PNG within ``edge`` pixels each way: nothing of the original file remains.
 
-    Raises PictureError where it cannot be decoded, an SVG among them, or has more than MOST_PIXELS.
+    Raises PictureError where it cannot be decoded, an SVG or an ICO among them, or has more than MOST_PIXELS. Of
+    several frames the first one alone is decoded.
     """
     try:
         with warnings.catch_warnings():
-            # Our own bound is lower than the one that Pillow warns of.
+            # Pillow warns of half of what is refused.
             warnings.simplefilter("ignore", Image.DecompressionBombWarning)
             with Image.open(io.BytesIO(content), formats=_FORMATS) as image:
                 if image.width * image.height > MOST_PIXELS:

@@ -1,5 +1,6 @@
 """URIs as the protocol compares and extends them: exact strings, never parsed and put together again."""
 
+import re
 from collections.abc import Iterable
 from urllib.parse import parse_qsl, urlencode, urlsplit
 
@@ -50,9 +51,26 @@ def is_loopback(host: str | None) -> bool:
 
 
 def origin(uri: str) -> str:
-    """``scheme://host[:port]`` of a web URI, or ``scheme:`` of any other: what a CSP source names."""
+    """``scheme://host[:port]`` of a web URI, such as the issuer, that was found well-formed."""
     parts = urlsplit(uri)
-    return f"{parts.scheme}://{parts.netloc}" if parts.netloc else f"{parts.scheme}:"
+    return f"{parts.scheme}://{parts.netloc}"
+
+
+_HOST_SOURCE = re.compile(
+    r"https?://(?:[a-z0-9._-]+|\[[0-9a-f:.]+\])(?::[0-9]{1,5})?(?=[/?#]|\Z)", re.ASCII | re.IGNORECASE
+)
+_SCHEME_SOURCE = re.compile(r"(?!https?:)[a-z][a-z0-9+.-]*:", re.ASCII | re.IGNORECASE)
+
+
+def csp_source(uri: str) -> str | None:
+    """What a content security policy calls the place of this URI, or None where no policy can name it.
+
+    ``scheme://host[:port]`` of a web URI, ``scheme:`` of any other: applications own a private-use scheme whole, and
+    what else such a URI holds is no part of a policy (Content Security Policy Level 3 §2.3.1). Nothing but letters,
+    digits and the signs of a host ever comes out of here.
+    """
+    found = _HOST_SOURCE.match(uri) or _SCHEME_SOURCE.match(uri)
+    return found[0] if found else None
 
 
 def query_names(uri: str) -> set[str]:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from idp.base import jwk, uri
 from idp.model.assurance import ACR_VALUES
@@ -327,10 +327,9 @@ def _syntax_fault(value: str) -> str | None:
 
 def _web_fault(value: str) -> str | None:
     parts = urlsplit(value)
-    if "@" in parts.netloc:
-        return "has a user name"
-    if not parts.hostname or not HOST_SYNTAX.fullmatch(parts.hostname) or parts.netloc.endswith(":"):
-        return "has no well-formed host and port"
+    reason = _authority_fault(parts)
+    if reason:
+        return reason
     if not value.startswith(f"{parts.scheme}://{parts.netloc}"):
         return "has a scheme in capital letters"
     if parts.scheme == "http" and not uri.is_loopback(parts.hostname):
@@ -341,6 +340,14 @@ def _web_fault(value: str) -> str | None:
     return None
 
 
+def _authority_fault(parts: SplitResult) -> str | None:
+    if "@" in parts.netloc:
+        return "has a user name"
+    if not parts.hostname or not HOST_SYNTAX.fullmatch(parts.hostname) or parts.netloc.endswith(":"):
+        return "has no well-formed host and port"
+    return None
+
+
 def _private_use_fault(value: str, *, public: bool) -> str | None:
     scheme = value.partition(":")[0]
     if "." not in scheme:
@@ -348,4 +355,6 @@ def _private_use_fault(value: str, *, public: bool) -> str | None:
         return "is no https address, and no private-use scheme in reverse domain order (RFC 8252 §7.1)"
     if not public:
         return "has a private-use scheme, which only a public client may use"
-    return None
+    # RFC 8252 §7.1 has no authority in such a URI; many applications have, and what stands there is a name at least.
+    parts = urlsplit(value)
+    return _authority_fault(parts) if parts.netloc else None

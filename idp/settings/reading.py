@@ -8,7 +8,11 @@ from pydantic_core import ErrorDetails
 
 from idp.base.resources import checkout
 from idp.settings.fields import FILE_SUFFIX, is_secret, variable
+from idp.settings.secret_files import SecretFileError, read_secret
 from idp.settings.settings import Settings
+
+PRIVATE = frozenset({"master_key"})
+"""The secrets whose files are for their owner alone, as the master key is where it lies in the keys directory."""
 
 
 class SettingsError(Exception):
@@ -22,7 +26,8 @@ class SettingsError(Exception):
 def load_settings(environ: Mapping[str, str]) -> Settings:
     """Return the settings that `environ` describes; raise SettingsError with every fault there is.
 
-    An empty variable counts as absent. A secret may be given in a file, by the name of the setting and `_FILE`.
+    An empty variable counts as absent. A secret may be given in a file, by the name of the setting and `_FILE`; one
+    that other users can read is a fault.
     """
     secrets, faults = _read_secrets(environ)
     given = {field: text for field in Settings.model_fields if (text := environ.get(variable(field)))}
@@ -56,12 +61,10 @@ def _read_secrets(environ: Mapping[str, str]) -> tuple[dict[str, str], list[str]
         if environ.get(itself):
             faults.append(f"{itself}{FILE_SUFFIX}: give either this or {itself}, not both")
             continue
-        path = Path(file)
         try:
-            secrets[field] = path.read_text().strip()
-        except (OSError, UnicodeDecodeError) as error:
-            reason = getattr(error, "strerror", None) or "not text"
-            faults.append(f"{itself}{FILE_SUFFIX}: {path} cannot be read ({reason})")
+            secrets[field] = read_secret(Path(file), private=field in PRIVATE)
+        except SecretFileError as error:
+            faults.append(f"{itself}{FILE_SUFFIX}: {error}")
     return secrets, faults
 
 

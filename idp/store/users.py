@@ -10,7 +10,7 @@ from idp.store.database import Connection, Row
 
 
 class UsernameTaken(Exception):
-    """An account has this name already, in its canonical form."""
+    """An account has this name already, in its canonical form, or one that looks like it."""
 
 
 class EmailTaken(Exception):
@@ -21,15 +21,25 @@ class UserGone(LookupError):
     """The account was removed meanwhile."""
 
 
-async def create(conn: Connection, user: User, *, username_canonical: str, email_canonical: str | None = None) -> User:
-    """Store a new account; raises UsernameTaken or EmailTaken, and leaves the transaction usable."""
+async def create(
+    conn: Connection,
+    user: User,
+    *,
+    username_canonical: str,
+    username_skeleton: str | None = None,
+    email_canonical: str | None = None,
+) -> User:
+    """Store a new account; raises UsernameTaken or EmailTaken, and leaves the transaction usable.
+
+    ``username_skeleton`` is what no other account may have: every account that people make gives one.
+    """
     created = await conn.fetchval(
         """
         INSERT INTO users (
             sub, username, username_canonical, email, email_canonical, email_verified, phone, phone_verified,
-            profile, password_hash, password_changed_at, created_at, updated_at, disabled_at
+            profile, password_hash, password_changed_at, created_at, updated_at, disabled_at, username_skeleton
         )
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15)
         ON CONFLICT DO NOTHING
         RETURNING sub
         """,
@@ -47,12 +57,20 @@ async def create(conn: Connection, user: User, *, username_canonical: str, email
         user.created_at,
         user.updated_at,
         user.disabled_at,
+        username_skeleton,
     )
     if created is not None:
         return user
-    if await find_by_username(conn, username_canonical) is not None:
+    if await _is_taken(conn, username_canonical, username_skeleton):
         raise UsernameTaken
     raise EmailTaken
+
+
+async def _is_taken(conn: Connection, canonical: str, skeleton: str | None) -> bool:
+    found = await conn.fetchval(
+        "SELECT EXISTS (SELECT FROM users WHERE username_canonical = $1 OR username_skeleton = $2)", canonical, skeleton
+    )
+    return bool(found)
 
 
 async def find_user(conn: Connection, sub: str) -> User | None:

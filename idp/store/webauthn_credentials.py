@@ -79,14 +79,15 @@ async def record_use(
     *,
     sign_count: int,
     backed_up: bool,
-    user_verified: bool,
+    initializes_uv: bool,
     now: datetime,
     discovered: bool = False,
 ) -> bool:
     """Remember the state after a verified use; answers no, and changes nothing, if the counter did not grow.
 
-    An authenticator without a counter says zero always, and that is let through (WebAuthn Level 3 §7.2 step 22). One
-    that was ``discovered``, by itself and not by its id, is discoverable, whatever its browser said when it was made.
+    An authenticator without a counter says zero always, and that is let through (WebAuthn Level 3 §7.2 step 22). A use
+    that ``initializes_uv`` lets the user verification of all later ones count. One that was ``discovered``, by itself
+    and not by its id, is discoverable, whatever its browser said when it was made.
     """
     return (
         await conn.fetchval(
@@ -100,7 +101,7 @@ async def record_use(
             id_,
             sign_count,
             backed_up,
-            user_verified,
+            initializes_uv,
             now,
             discovered,
         )

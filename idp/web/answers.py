@@ -3,7 +3,6 @@
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from idp.base.uri import origin
 from idp.oauth.errors import AuthorizationError
 from idp.oauth.request import AuthorizationRequest, RedirectTarget
 from idp.oauth.response_modes import RESPONSE_MODES, Parameters, Redirect
@@ -48,7 +47,7 @@ def see_other(location: str) -> RedirectResponse:
 def allow_form_target(request: Request, authorization: AuthorizationRequest | None) -> None:
     """Let forms on this page end at the client: browsers hold redirects after a post to ``form-action`` too."""
     if authorization is not None:
-        request.state.form_target = origin(authorization.target.redirect_uri)
+        request.state.form_target = authorization.target.redirect_uri
 
 
 def refuse(request: Request, error: AuthorizationError) -> Response:
@@ -63,5 +62,5 @@ def deliver(request: Request, target: RedirectTarget, parameters: Parameters) ->
     delivery = RESPONSE_MODES[target.response_mode](target.redirect_uri, (*parameters, *common))
     if isinstance(delivery, Redirect):
         return see_other(delivery.location)
-    request.state.form_target = origin(delivery.action)
+    request.state.form_target = delivery.action
     return page(request, FormPostPage(delivery.action, delivery.fields))

@@ -15,6 +15,8 @@ from babel.support import Translations
 
 from idp.base.text import Day, Hour, Listing, Moment, Phrase, Text
 
+LONGEST_TAG = 35
+"""RFC 5646 §4.4.1: no tag that names a language is longer."""
 LONGEST_WISH = 1000
 MOST_WISHES = 20
 
@@ -102,8 +104,11 @@ def _catalogue(tag: str) -> NullTranslations:
 
 
 def find_language(tag: str) -> Language | None:
-    """The language of this tag, or of the tag's first part: ``de-AT`` is read by who reads ``de`` (RFC 4647 §3.4)."""
-    wanted = tag.lower()
+    """The language of this tag, or of the tag's first part: ``de-AT`` is read by who reads ``de`` (RFC 4647 §3.4).
+
+    What is longer than a tag can be is none.
+    """
+    wanted = tag.lower() if len(tag) <= LONGEST_TAG else ""
     while wanted:
         if wanted in _BY_TAG:
             return _BY_TAG[wanted]

@@ -132,6 +132,7 @@ async def _attempt(request: Request, conn: Connection, visit: Visit, method: str
         tools=provider.tools,
         now=now,
         flow=visit.interaction.id,
+        shown=standing.evidence,
     )
 
 

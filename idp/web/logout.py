@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.base.jose import InvalidToken, verify
-from idp.base.uri import origin, with_parameters
+from idp.base.uri import with_parameters
 from idp.model.client import Client
 from idp.model.session import Session
 from idp.oauth.errors import InvalidRequest, PageError, bare_uri
@@ -58,7 +58,7 @@ async def logout(request: Request) -> Response:
             (name, given[name]) for name in ("post_logout_redirect_uri", "state", "id_token_hint") if name in given
         )
         if asked.location:
-            request.state.form_target = origin(asked.location)
+            request.state.form_target = asked.location
         return page(request, SignOutPage("/logout", Person(user.username), None, fields))
 
     return await transacted(request, step)

@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from structlog.contextvars import bound_contextvars
 
 from idp.base.entropy import Entropy, identifier
-from idp.base.uri import is_loopback
+from idp.base.uri import csp_source, is_loopback
 from idp.oauth.parameters import has_control
 
 Network = IPv4Network | IPv6Network
@@ -134,7 +134,10 @@ async def _sent_with(send: Send, added: dict[str, str], message: Message) -> Non
 
 
 class SecureHeaders:
-    """Adds the security headers to every answer, and ``no-store`` where nothing else was said."""
+    """Adds the security headers to every answer, and ``no-store`` where nothing else was said.
+
+    ``form_target`` of the request's state is the URI to which a form may lead beside this server.
+    """
 
     def __init__(self, app: ASGIApp, *, secure: bool) -> None:
         self._app = app
@@ -145,7 +148,7 @@ class SecureHeaders:
         """Pass the request on, and dress its answer."""
 
         async def dressed(message: Message) -> None:
-            target = scope.get("state", {}).get("form_target")
+            target = csp_source(scope.get("state", {}).get("form_target", ""))
             policy = {"Content-Security-Policy": f"{CSP} {target}" if target else CSP}
             await _sent_with(send, self._headers | policy, message)
 

@@ -9,7 +9,7 @@ from starlette.routing import Route
 
 from idp.model.user import User
 from idp.web import cookies
-from idp.web.language import Language, choose, find_language, preferred
+from idp.web.language import MOST_WISHES, Language, choose, find_language, preferred
 from idp.web.provider import provider_of
 
 CHOICE_LIFE = timedelta(days=365)
@@ -17,12 +17,14 @@ CHOICE_LIFE = timedelta(days=365)
 
 def heed_request(request: Request, parameters: Mapping[str, str] | None) -> None:
     """From now on the pages heed the ``ui_locales`` of an authorization request (OpenID Connect Core §3.1.2.1)."""
-    request.state.ui_locales = (parameters or {}).get("ui_locales", "").split()
+    request.state.ui_locales = (parameters or {}).get("ui_locales", "").split(None, MOST_WISHES)[:MOST_WISHES]
+    request.state.language = None
 
 
 def heed_account(request: Request, user: User | None) -> None:
     """From now on the pages heed the language of this account."""
     request.state.account_locale = account_locale(user)
+    request.state.language = None
 
 
 def account_locale(user: User | None) -> tuple[str, ...]:
@@ -32,10 +34,17 @@ def account_locale(user: User | None) -> tuple[str, ...]:
 
 
 def language_of(request: Request) -> Language:
-    """The language to speak: what was chosen here, else the request's, the account's, the browser's, else English."""
-    picked = _picked(request)
-    if picked is not None:
-        return picked
+    """The language to speak: what was chosen here, else the request's, the account's, the browser's, else English.
+
+    It is found once, and anew where the request is found to be of other parameters or another account.
+    """
+    found: Language | None = getattr(request.state, "language", None)
+    if found is None:
+        found = request.state.language = _picked(request) or _wished_for(request)
+    return found
+
+
+def _wished_for(request: Request) -> Language:
     return choose(
         cookies.read_short(request, provider_of(request), "language") or "",
         *getattr(request.state, "ui_locales", ()),

@@ -93,7 +93,13 @@ async def _create(request: Request, conn: Connection, wanted: Registration, pass
         password_changed_at=now,
     )
     canonical = wanted.email.canonical if wanted.email else None
-    return await users.create(conn, user, username_canonical=wanted.username_canonical, email_canonical=canonical)
+    return await users.create(
+        conn,
+        user,
+        username_canonical=wanted.username_canonical,
+        username_skeleton=wanted.username_skeleton,
+        email_canonical=canonical,
+    )
 
 
 def _fault(field: str, cause: str) -> Fault:

@@ -509,6 +509,33 @@ async def test_A_36_forms_of_one_name_are_one_name(rig: Rig) -> None:
         assert username in page.text
 
 
+LOOK_ALIKES = ("alıce", "alİce", "ali\u0307ce", "aIice", "a1ice", "AL1CE", "ALICE", "аІісе")
+"""Whole names that are taken for ``alice``, or for ``ALICE``: the last one is Cyrillic from end to end."""
+
+MADE_ALIKE = {
+    "аlice": "username_scripts",
+    "alicе": "username_scripts",
+    "αlice": "username_scripts",
+    "ᎪLICE": "username_scripts",
+    "alice.": "username_ending",
+    "alice..": "username_ending",
+}
+
+
+async def test_A_78_a_name_that_looks_like_another_is_taken(rig: Rig) -> None:
+    """The page tells what it tells of the very name; and a name of one script that is its own is welcome."""
+    for owned in ("alice", "ALlCE"):
+        assert (await rig.browser().register(owned)).status_code == 200
+    for name in LOOK_ALIKES:
+        taken = await rig.browser().register(name)
+        assert (taken.status_code, 'data-error="username_taken"' in taken.text) == (400, True), name
+    for name, cause in MADE_ALIKE.items():
+        refused = await rig.browser().register(name)
+        assert (refused.status_code, f'data-error="{cause}"' in refused.text) == (400, True), name
+    for name in ("алиса", "αλίκη", "アリス", "愛麗絲", "엘리스", "أليس", "alice-", "alicia", "ınanç"):
+        assert (await rig.browser().register(name)).url.path == "/account", name
+
+
 async def test_6_2_8_and_6_2_9_a_password_is_compared_whole(rig: Rig) -> None:
     """64 and 128 characters, with spaces at both ends, to the last one."""
     for username, length in (("alice", 64), ("bob22", 128)):

@@ -13,6 +13,7 @@ from tests.authn.authenticator import ES384, Authenticator
 from tests.cluster import Cluster, sub_of
 from tests.cluster import authorization as begun_at_app
 from tests.driver import PASSWORD, Browser, Rig, authorization, claims_of, exchange, response_of, running
+from tests.web.recovering import alice, follow, link_for
 
 EVIL = "https://evil.test"
 
@@ -238,6 +239,72 @@ async def test_A_45_enrolling_answers_a_challenge_of_that_session(rig: Rig) -> N
     second = another.make(own.challenge, user_handle=handle)
     assert (await browser.post(own.action, {"credential": second})).status_code == 400
     assert await passkeys(rig) == 1
+
+
+async def unverified(rig: Rig) -> tuple[Browser, Authenticator]:
+    """A browser at the sign-in of somebody whose only key was registered without verifying its user."""
+    _, device = await owner(rig, user_verified=False)
+    return await asked(rig), device
+
+
+async def levels(rig: Rig, browser: Browser) -> tuple[str, list[str]]:
+    """acr and amr of the sign-in that this browser has just finished."""
+    page = browser.page
+    assert page is not None
+    answer = response_of(await browser.submit(decision="allow") if page.url.path == "/consent" else page)
+    told = claims_of((await exchange(rig, answer["code"])).json()["id_token"])
+    return told["acr"], told["amr"]
+
+
+async def test_A_77_a_key_that_never_verified_its_user_signs_in_nobody_alone(rig: Rig) -> None:
+    """Whoever found the key may have set its PIN: again and again, and nothing is kept of it but the refusals."""
+    browser, device = await unverified(rig)
+    before = await kept_of(rig)
+    for _ in range(2):
+        page = await use_passkey(browser, device, user_verified=True)
+        assert (page.status_code, 'data-error="webauthn_uv"' in page.text) == (400, True)
+        assert "idp_session" not in browser.http.cookies
+    assert await kept_of(rig) == before == [(False, None)]
+    assert (await silent(browser))["error"] == "login_required"
+
+
+async def test_A_77_it_counts_after_a_use_behind_the_password(rig: Rig) -> None:
+    """As a second step it is one factor, and mfa with the password; from then on it signs in alone."""
+    browser, device = await unverified(rig)
+    await browser.submit(username="alice", password=PASSWORD)
+    await use_passkey(browser, device, user_verified=True)
+    assert await levels(rig, browser) == ("phr", ["pwd", "swk", "user", "mfa"])
+    other = await asked(rig)
+    await use_passkey(other, device, user_verified=True)
+    assert await levels(rig, other) == ("phr", ["swk", "user", "mfa"])
+
+
+async def test_A_77_it_counts_after_a_step_up(rig: Rig) -> None:
+    """In a session that the password began, on a page that wants a fresh proof."""
+    alice, device = await owner(rig, user_verified=False)
+    rig.clock.advance(21 * 60)
+    await alice.get("/account/authenticators/add-totp")
+    assert (await use_passkey(alice, device, user_verified=True)).url.path == "/account/authenticators/add-totp"
+    assert (await use_passkey(await asked(rig), device, user_verified=True)).url.path == "/consent"
+
+
+async def test_A_77_it_does_not_count_after_a_link_by_mail(rig: Rig) -> None:
+    """A mailbox is no factor: in a reset the key is the only one that is shown (A-67)."""
+    alice_ = await alice(rig)
+    device = authenticator(rig.issuer, user_verified=False)
+    await add_passkey(alice_, device)
+    browser = rig.browser()
+    await follow(browser, await link_for(rig))
+    assert (await use_passkey(browser, device, user_verified=True)).url.path == "/recover/new-password"
+    ((initialized, last_used_at),) = await kept_of(rig)
+    assert (initialized, last_used_at is None) == (False, False)
+
+
+async def kept_of(rig: Rig) -> list[tuple[Any, ...]]:
+    """Whether the user verification of each credential counts, and when it was last used."""
+    async with transaction(rig.app.state.provider.pool) as conn:
+        rows = await conn.fetch("SELECT uv_initialized, last_used_at FROM webauthn_credentials ORDER BY id")
+    return [tuple(row) for row in rows]
 
 
 # The same over two processes: each request meets the one that has not seen the former.

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from idp.authn.methods import Attempt, RelyingParty, Tools
 from idp.base.digest import PasswordHasher
 from idp.base.seal import MasterKey
+from idp.model.assurance import Evidence
 from idp.model.attempt import Source
 from idp.model.user import User
 from idp.store import users
@@ -47,6 +48,7 @@ def attempt(
     challenge: bytes | None = None,
     now: datetime = NOW,
     with_: Tools | None = None,
+    shown: tuple[Evidence, ...] = (),
     **form: str,
 ) -> Attempt:
     async def transact(step: Step[T], /) -> T:
@@ -54,4 +56,5 @@ def attempt(
             return await step(conn)
 
     subject = user.sub if user else "nobody"
-    return Attempt(transact, Source("192.0.2.0/24"), subject, user, form, challenge, with_ or tools(), now)
+    source = Source("192.0.2.0/24")
+    return Attempt(transact, source, subject, user, form, challenge, with_ or tools(), now, shown=shown)

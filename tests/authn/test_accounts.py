@@ -79,6 +79,36 @@ def test_user_names_of_any_script(name: str) -> None:
 )
 def test_names_that_are_none(name: str, cause: str) -> None:
     assert accounts.username_fault(name) == cause
+    assert accounts.new_username_fault(name) == cause
+
+
+@pytest.mark.parametrize(
+    ("name", "cause"),
+    [
+        ("aliсe", "username_scripts"),
+        ("αlice", "username_scripts"),
+        ("ᎪLICE", "username_scripts"),
+        ("alice१", "username_scripts"),
+        ("alice.", "username_ending"),
+        ("alice. ", "username_ending"),
+        ("alice\uff0e", "username_ending"),
+        ("алиса", None),
+        ("alice-", None),
+        ("alice日本", None),
+    ],
+)
+def test_A_78_names_that_no_new_account_gets(name: str, cause: str | None) -> None:
+    """Who has one already still signs in by it."""
+    assert accounts.new_username_fault(name) == cause
+    assert accounts.username_fault(name) is None
+    assert accounts.canonical_login(name) == accounts.canonical_username(name)
+
+
+def test_A_78_a_name_looks_as_it_was_written() -> None:
+    """A capital I is an l where it is seen, and an i where names are compared."""
+    assert accounts.username_skeleton("paypaI") == accounts.username_skeleton("paypal")
+    assert accounts.canonical_username("paypaI") != accounts.canonical_username("paypal")
+    assert accounts.username_skeleton("ＡＬＩＣＥ ") == accounts.username_skeleton("ALICE")
 
 
 @pytest.mark.parametrize(
@@ -247,9 +277,9 @@ def test_a_62_long_inputs_cost_little(piece: str) -> None:
 def test_a_registration() -> None:
     found = register(username=" Alice ", email="Alice@Mail.example", phone="+44 7700 900123")
     assert found == Registration(
-        "Alice", "alice", GOOD, Email("Alice@mail.example", "alice@mail.example"), "+447700900123"
+        "Alice", "alice", "alice", GOOD, Email("Alice@mail.example", "alice@mail.example"), "+447700900123"
     )
-    assert register() == Registration("alice", "alice", GOOD)
+    assert register() == Registration("alice", "alice", "alice", GOOD)
 
 
 def test_a_registration_names_every_fault_at_once() -> None:

@@ -7,6 +7,7 @@ import pytest
 from joserfc.util import urlsafe_b64decode, urlsafe_b64encode
 
 from idp.base import jwk
+from tests.base.roca import roca_prime
 
 RFC7520_RSA = {
     "kty": "RSA",
@@ -198,8 +199,15 @@ def test_what_is_not_a_dumped_key_does_not_load(dumped: bytes) -> None:
         jwk.load(dumped)
 
 
+def encoded(number: int) -> str:
+    return urlsafe_b64encode(number.to_bytes((number.bit_length() + 7) // 8)).decode()
+
+
 def weak_modulus(bits: int) -> str:
-    return urlsafe_b64encode(((1 << bits) - 1).to_bytes((bits + 7) // 8)).decode()
+    return encoded((1 << bits) - 1)
+
+
+MODULUS = int.from_bytes(urlsafe_b64decode(RFC7638_3_1["n"].encode()))
 
 
 @pytest.mark.parametrize(
@@ -225,6 +233,15 @@ def weak_modulus(bits: int) -> str:
         pytest.param({"n": 5}, id="n no string"),
         pytest.param({"n": "!!"}, id="n not base64url"),
         pytest.param({"n": "AQAB"}, id="n tiny"),
+        pytest.param({"n": encoded(2 * MODULUS)}, id="n even"),
+        pytest.param({"n": encoded(3 * MODULUS)}, id="SP 800-89 §5.3.3 n has the factor 3"),
+        pytest.param({"n": encoded(751 * MODULUS)}, id="SP 800-89 §5.3.3 n has the factor 751"),
+        pytest.param({"n": encoded(roca_prime(1) * roca_prime(2))}, id="CVE-2017-15361 n"),
+        pytest.param({"alg": None}, id="alg null"),
+        pytest.param({"alg": "EdDSA"}, id="alg EdDSA"),
+        pytest.param({"crv": "P-256"}, id="RSA with a curve"),
+        pytest.param({"crv": "Ed25519", "alg": "EdDSA"}, id="RSA with a curve and its alg"),
+        pytest.param({"crv": None}, id="RSA with the curve null"),
         pytest.param({"n": weak_modulus(2047)}, id="RFC 7518 §3.3 2047 bits"),
         pytest.param({"n": weak_modulus(8200)}, id="n huge"),
         pytest.param({"e": "Aw"}, id="e = 3"),
@@ -234,7 +251,8 @@ def weak_modulus(bits: int) -> str:
 )
 def test_a_weak_or_unfit_key_is_refused(change: dict[str, Any]) -> None:
     """ASVS 11.2.3: the key of a client."""
-    members: dict[str, Any] = {name: value for name, value in (RFC7638_3_1 | change).items() if value is not None}
+    missing = {name for name in ("kid", "n") if name in change and change[name] is None}
+    members: dict[str, Any] = {name: value for name, value in (RFC7638_3_1 | change).items() if name not in missing}
     with pytest.raises(jwk.InvalidKey):
         jwk.read(members)
     assert jwk.read_set({"keys": [members]}) == {}
@@ -253,6 +271,48 @@ def test_a_weak_or_unfit_key_is_refused(change: dict[str, Any]) -> None:
 def test_a_curve_key_that_is_none_is_refused(members: dict[str, str]) -> None:
     with pytest.raises(jwk.InvalidKey):
         jwk.read(members | {"kid": "any"})
+
+
+KEYS = {"RSA": RFC7638_3_1, "EC": RFC7515_A3, "OKP": {name: RFC8037_A[name] for name in ("kty", "crv", "x")}}
+FITTING = {"RSA": {"RS256", "PS256"}, "EC": {"ES256"}, "OKP": {"EdDSA"}}
+LABELS = (
+    *jwk.ALGORITHMS,
+    "HS256",
+    "none",
+    "ES384",
+    "ES256K",
+    "Ed448",
+    "RS384",
+    "RSA-OAEP",
+    "",
+    None,
+    7,
+    True,
+    ["ES256"],
+)
+
+
+@pytest.mark.parametrize("kty", KEYS)
+@pytest.mark.parametrize("alg", LABELS, ids=repr)
+def test_no_key_has_an_alg_that_contradicts_it(kty: str, alg: object) -> None:
+    """RFC 8725 §3.1: an EC key that says EdDSA is no key, and neither is one that says nothing readable."""
+    members = KEYS[kty] | {"kid": "any", "alg": alg}
+    if isinstance(alg, str) and alg in FITTING[kty]:
+        assert jwk.read(members).algorithms == {alg}
+        return
+    with pytest.raises(jwk.InvalidKey):
+        jwk.read(members)
+
+
+@pytest.mark.parametrize("kty", KEYS)
+@pytest.mark.parametrize("crv", ["P-256", "P-384", "Ed25519", "Ed448", "X25519", "", None, 7, ["P-256"]], ids=repr)
+def test_no_key_has_a_curve_of_another_type(kty: str, crv: object) -> None:
+    members = KEYS[kty] | {"kid": "any", "crv": crv}
+    if crv is not None and crv == KEYS[kty].get("crv"):
+        assert jwk.read(members)
+        return
+    with pytest.raises(jwk.InvalidKey):
+        jwk.read(members)
 
 
 def test_a_key_without_alg_serves_each_algorithm_of_its_type() -> None:

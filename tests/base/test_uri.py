@@ -2,7 +2,7 @@
 
 import pytest
 
-from idp.base.uri import local_path, matches, with_parameters
+from idp.base.uri import csp_source, local_path, matches, with_parameters
 
 
 @pytest.mark.parametrize(
@@ -51,3 +51,36 @@ def test_A_54_only_paths_of_ours(target: str | None) -> None:
 
 def test_a_path_of_ours_is_kept() -> None:
     assert local_path("/login?interaction=abc", "/account") == "/login?interaction=abc"
+
+
+@pytest.mark.parametrize(
+    ("uri", "source"),
+    [
+        ("https://rp.test/cb?a=1", "https://rp.test"),
+        ("https://rp.test", "https://rp.test"),
+        ("https://rp.test:8443?a", "https://rp.test:8443"),
+        ("http://127.0.0.1:51004/cb", "http://127.0.0.1:51004"),
+        ("http://[::1]:3000/cb", "http://[::1]:3000"),
+        ("com.example.app:/cb", "com.example.app:"),
+        ("com.example.app://cb", "com.example.app:"),
+        ("com.example.app://a;script-src *", "com.example.app:"),
+        ("com.example.app://a;sandbox", "com.example.app:"),
+        ("com.example.app://a, default-src *", "com.example.app:"),
+        ("https://a;script-src *", None),
+        ("https://rp.test;sandbox", None),
+        ("https://rp.test:8443;sandbox/", None),
+        ("https://rp.test'unsafe-inline'/", None),
+        ("https://*/", None),
+        ("https://alice@rp.test/", None),
+        ("https:///cb", None),
+        ("https:cb", None),
+        ("https://rp.test\n/", None),
+        ("*", None),
+        ("'none'", None),
+        ("/cb", None),
+        ("", None),
+    ],
+)
+def test_what_a_policy_calls_a_place(uri: str, source: str | None) -> None:
+    """CSP3 §2.3.1: a source, or nothing; a policy cannot be added to."""
+    assert csp_source(uri) == source

@@ -48,6 +48,8 @@ def test_a_password_is_one_line_of_standard_input(idp: Installation) -> None:
     [
         (("--username", "al"), None, "username_short"),
         (("--username", "al ice"), None, "username_characters"),
+        (("--username", "аlice"), None, "username_scripts"),
+        (("--username", "alice."), None, "username_ending"),
         (("--username", "alice", "--email", "alice"), None, "email_invalid"),
         (("--username", "alice", "--phone", "07700 900123"), None, "phone_invalid"),
         (("--username", "alice", "--password-stdin"), "short\n", "password_short"),
@@ -72,11 +74,23 @@ def test_a_password_that_is_no_text_is_refused(idp: Installation) -> None:
     assert "UTF-8" in idp.refused("add", "--username", "alice", "--password-stdin", stdin=b"\xff\xfe\xfd\n")
 
 
-def test_names_and_addresses_are_given_once(idp: Installation) -> None:
+def test_names_are_given_once(idp: Installation) -> None:
     """A-36"""
     idp.json("add", "--username", "alice", "--email", "alice@mail.example")
     for name in ("Alice", "\uff21\uff2c\uff29\uff23\uff25", " alice "):
         assert "in use" in idp.refused("add", "--username", name)
+
+
+def test_A_78_operators_make_no_look_alikes_either(idp: Installation) -> None:
+    idp.json("add", "--username", "paypal")
+    for name in ("paypaI", "paypa1", "раураІ"):
+        assert "in use, or one that looks like it" in idp.refused("add", "--username", name)
+    idp.json("add", "--username", "пётр")
+
+
+def test_addresses_are_given_once(idp: Installation) -> None:
+    """A-36"""
+    idp.json("add", "--username", "alice", "--email", "alice@mail.example")
     assert "another account" in idp.refused("add", "--username", "bob", "--email", "Alice@mail.example")
 
 

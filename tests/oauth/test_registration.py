@@ -11,6 +11,7 @@ from idp.base import jwk
 from idp.model.client import Client
 from idp.oauth import registration
 from idp.oauth.registration import InvalidMetadata
+from tests.base.roca import roca_modulus
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 GOOD = {"client_name": "Example Bank", "redirect_uris": ["https://bank.example/callback"]}
@@ -120,6 +121,15 @@ def test_redirect_uris_that_are_refused(uri: str) -> None:
         ("javascript:alert(1)", False),
         ("com.example.app:/cb?code=1", False),
         ("com.example.app:", False),
+        ("com.example.app:///cb", True),
+        ("com.example.app://my_host.example:8000/cb", True),
+        ("com.example.app://a;sandbox", False),
+        ("com.example.app://a;script-src%20*", False),
+        ("com.example.app://a,b/cb", False),
+        ("com.example.app://*/cb", False),
+        ("com.example.app://'unsafe-inline'/cb", False),
+        ("com.example.app://alice@host/cb", False),
+        ("com.example.app://host:/cb", False),
     ],
 )
 def test_private_use_schemes_of_public_clients(uri: str, stands: bool) -> None:
@@ -221,11 +231,14 @@ def test_public_keys_are_kept_without_what_nothing_reads(alg: jwk.Algorithm) -> 
         pytest.param({"keys": [public_key(kid="a"), public_key(kid="a")]}, id="one-kid-twice"),
         pytest.param({"keys": [public_key(use="enc")]}, id="use"),
         pytest.param({"keys": [public_key(alg="RS256")]}, id="alg-of-another-type"),
+        pytest.param({"keys": [public_key(alg="EdDSA")]}, id="EC-key-for-EdDSA"),
+        pytest.param({"keys": [public_key("RS256", crv="P-256")]}, id="RSA-key-with-a-curve"),
         pytest.param({"keys": [public_key(crv="P-384")]}, id="curve"),
         pytest.param({"keys": [public_key(x="AAAA")]}, id="not-on-the-curve"),
         pytest.param({"keys": [public_key("EdDSA", x="AAAA")]}, id="short-point"),
         pytest.param({"keys": [public_key("RS256", n="w" * 171)]}, id="RFC7518-3.3-1024-bits"),
         pytest.param({"keys": [public_key("RS256", e="Aw")]}, id="exponent-3"),
+        pytest.param({"keys": [public_key("RS256", n=roca_modulus())]}, id="CVE-2017-15361"),
         pytest.param({"keys": [public_key("RS256", n=7)]}, id="number"),
         pytest.param({"keys": [public_key(kid=str(n)) for n in range(11)]}, id="many"),
     ],

@@ -5,8 +5,11 @@ from collections.abc import AsyncIterator
 
 import asyncpg
 import pytest
+from alembic import command
 from alembic.config import Config
 from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+from sqlalchemy.ext.asyncio import create_async_engine
 
 from idp.base.resources import resource
 from idp.store.database import Unavailable
@@ -52,6 +55,46 @@ async def test_a_migration_that_cannot_be_applied_leaves_nothing_behind(empty: s
         await migrate(empty)
     assert await conn.fetchval("SELECT to_regclass('users')") is None
     assert await pending(empty) == known_revisions()
+    await conn.close()
+
+
+async def upgrade_to_before(dsn: str, name: str) -> None:
+    """Bring an empty database to what it was before the migration of this name."""
+    config = Config()
+    config.set_main_option("script_location", str(resource("alembic")))
+    scripts = ScriptDirectory.from_config(config).walk_revisions()
+    before = next(script.down_revision for script in scripts if script.path.endswith(f"_{name}.py"))
+
+    def upgrade(connection: Connection) -> None:
+        config.attributes["connection"] = connection
+        command.upgrade(config, str(before))
+
+    engine = create_async_engine("postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn))
+    async with engine.begin() as connection:
+        await connection.run_sync(upgrade)
+    await engine.dispose()
+
+
+async def test_A_78_accounts_from_before_get_their_skeletons_the_oldest_first(empty: str) -> None:
+    """More accounts than are filled in at once; names that look alike already stay, and are nobody else's to take."""
+    await upgrade_to_before(empty, "username_skeletons")
+    conn = await asyncpg.connect(empty)
+    many = [(f"u{number}", f"user{number}") for number in range(2000)]
+    names = [("z", "mary"), ("y", "rnary"), ("x", "paypaI"), *many, ("a", "paypa1")]
+    await conn.executemany(
+        """
+        INSERT INTO users (sub, username, username_canonical, email_verified, phone_verified, profile, created_at,
+                           updated_at)
+        VALUES ($1, $2, lower($2), false, false, '{}', make_timestamptz(2026, 1, 1, 0, 0, $3), now())
+        """,
+        [(sub, name, min(place, 59) / 10) for place, (sub, name) in enumerate(names)],
+    )
+    await migrate(empty)
+    rows = await conn.fetch("SELECT sub, username_skeleton FROM users")
+    skeletons = {row["sub"]: row["username_skeleton"] for row in rows}
+    assert (skeletons["z"], skeletons["y"]) == ("rnary", None)
+    assert (skeletons["x"], skeletons["a"]) == ("paypal", None)
+    assert sum(skeleton is None for skeleton in skeletons.values()) == 2
     await conn.close()
 
 

@@ -50,6 +50,32 @@ async def test_a_taken_name_leaves_the_transaction_usable(pool: Pool) -> None:
         assert await users.find_by_username(conn, "alice") == first
 
 
+async def test_A_78_a_taken_skeleton_is_a_taken_name(pool: Pool) -> None:
+    async with transaction(pool) as conn:
+        alice = User("sub", "mary", NOW, NOW)
+        await users.create(conn, alice, username_canonical="mary", username_skeleton="rnary")
+        for number, skeleton in enumerate((None, None, "other")):
+            another = User(f"other{number}", f"name{number}", NOW, NOW)
+            await users.create(conn, another, username_canonical=another.username, username_skeleton=skeleton)
+        rnary = User("rnary", "rnary", NOW, NOW)
+        with pytest.raises(users.UsernameTaken):
+            await users.create(conn, rnary, username_canonical="rnary", username_skeleton="rnary")
+        assert await users.find_by_username(conn, "rnary") is None
+
+
+async def test_A_78_a_look_raced_for_goes_to_one(pool: Pool) -> None:
+    async def claim(number: int) -> bool:
+        async with transaction(pool) as conn:
+            user = User(f"sub{number}", f"name{number}", NOW, NOW)
+            try:
+                await users.create(conn, user, username_canonical=user.username, username_skeleton="alike")
+            except users.UsernameTaken:
+                return False
+            return True
+
+    assert sum(await asyncio.gather(*map(claim, range(20)))) == 1
+
+
 async def test_a_name_raced_for_goes_to_one(pool: Pool) -> None:
     async def claim(number: int) -> bool:
         async with transaction(pool) as conn:

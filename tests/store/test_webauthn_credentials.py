@@ -29,7 +29,7 @@ def key(sub: str, id_: str = "key", credential_id: bytes = b"credential", sign_c
 
 
 async def use(conn: Connection, sign_count: int) -> bool:
-    return await store.record_use(conn, "key", sign_count=sign_count, backed_up=True, user_verified=True, now=NOW)
+    return await store.record_use(conn, "key", sign_count=sign_count, backed_up=True, initializes_uv=True, now=NOW)
 
 
 async def test_a_credential_is_found_as_stored(conn: Connection) -> None:
@@ -64,7 +64,7 @@ async def test_a_45_the_counter_grows_or_is_none(conn: Connection, stored: int, 
 async def test_user_verification_once_shown_stays_known(conn: Connection) -> None:
     sub = (await add_user(conn)).sub
     await store.create(conn, replace(key(sub), uv_initialized=True))
-    await store.record_use(conn, "key", sign_count=11, backed_up=False, user_verified=False, now=NOW)
+    await store.record_use(conn, "key", sign_count=11, backed_up=False, initializes_uv=False, now=NOW)
     found = await store.find(conn, b"credential")
     assert found is not None
     assert found.uv_initialized

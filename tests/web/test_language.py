@@ -7,7 +7,7 @@ from html.parser import HTMLParser
 import pytest
 
 from idp.base.text import Day, Hour, Listing, Moment, Text, say, say_many
-from idp.web.language import ENGLISH, LANGUAGES, Language, choose, preferred
+from idp.web.language import ENGLISH, LANGUAGES, LONGEST_TAG, Language, choose, find_language, preferred
 from idp.web.pages import Page
 from tests.gallery import gallery, pages
 from tests.messages import TRANSLATED, catalogue, has_words, said
@@ -155,3 +155,12 @@ def test_a_phrase_has_no_words_before_a_language_is_chosen() -> None:
         f"{Text('a')}"
     with pytest.raises(TypeError):
         f"{Moment(NOW)}"
+
+
+def test_a_tag_has_an_end() -> None:
+    """RFC 5646 §4.4.1; what is longer is not looked at, however many parts it has."""
+    longest = "de-" + "a" * (LONGEST_TAG - 3)
+    assert find_language(longest) == choose("de")
+    assert find_language(longest + "a") is None
+    assert find_language("de" + "-" * 16_000) is None
+    assert choose("de" + "-a" * 8000, "fr").tag == "fr"

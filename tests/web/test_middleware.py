@@ -203,6 +203,27 @@ async def test_an_answer_may_know_better() -> None:
 
 
 @pytest.mark.parametrize(
+    ("target", "policy"),
+    [
+        ("https://rp.test/cb?a=1", "form-action 'self' https://rp.test"),
+        ("com.example.app://a;script-src *", "form-action 'self' com.example.app:"),
+        ("com.example.app://a,default-src *", "form-action 'self' com.example.app:"),
+        ("https://a;script-src *", "form-action 'self'"),
+    ],
+)
+async def test_no_uri_adds_to_the_policy(target: str, policy: str) -> None:
+    """Whatever was registered, even before it was looked at so closely."""
+
+    async def page(scope: Scope, receive: Receive, send: Send) -> None:
+        scope["state"]["form_target"] = target
+        await PlainTextResponse("")(scope, receive, send)
+
+    sent = (await ask(page)).headers["content-security-policy"]
+    assert sent.rpartition("; ")[2] == policy
+    assert sent.startswith(CSP)
+
+
+@pytest.mark.parametrize(
     ("changes", "status"),
     [
         ({"query_string": b"a" * LONGEST_QUERY}, 200),

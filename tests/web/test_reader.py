@@ -4,7 +4,11 @@ import re
 
 import httpx2
 import pytest
+from starlette.datastructures import Headers
+from starlette.requests import Request
 
+from idp.web.reader import heed_request
+from idp.web.reader import language_of as spoken
 from tests.driver import PASSWORD, Browser, Rig, authorization
 
 
@@ -92,3 +96,30 @@ async def test_what_is_no_language_changes_nothing(browser: Browser, tag: str) -
 async def test_discovery_names_the_languages(rig: Rig) -> None:
     document = (await rig.browser().get("/.well-known/openid-configuration")).json()
     assert document["ui_locales_supported"] == ["en", "ar", "de", "es", "fr", "ja", "pt", "zh"]
+
+
+class Counting(Request):
+    """A request that counts how often its headers are asked for."""
+
+    asked = 0
+
+    @property
+    def headers(self) -> Headers:
+        self.asked += 1
+        return super().headers
+
+
+async def test_the_language_is_found_once_a_request(rig: Rig) -> None:
+    """And again only where the request turns out to wish for another; of many wishes the first few are heard."""
+    headers = [(b"accept-language", b"fr")]
+    scope = {"type": "http", "method": "GET", "path": "/login", "query_string": b"", "headers": headers, "app": rig.app}
+    request = Counting(scope)
+    assert spoken(request).tag == "fr"
+    asked = request.asked
+    assert asked
+    assert spoken(request).tag == "fr"
+    assert request.asked == asked
+    heed_request(request, {"ui_locales": "tlh de"})
+    assert spoken(request).tag == "de"
+    heed_request(request, {"ui_locales": "tlh " * 10_000 + "de"})
+    assert spoken(request).tag == "fr"

@@ -61,8 +61,10 @@ class Attempt:
     ``subject`` is what misses are counted under: the account's ``sub``, or a stand-in for the name that was typed.
     ``user`` is who they claim to be, or None for an unknown name or none given. ``challenge`` was issued to this
     browser, is fresh, and has been taken: no other attempt will have it. ``flow`` names the interaction, to which a
-    code that was sent belongs. ``by_mail`` is whether a link by mail led here in place of a password. ``transact`` runs
-    a step in a transaction; methods keep theirs short, and hold none while a password is hashed.
+    code that was sent belongs. ``by_mail`` is whether a link by mail led here in place of a password. ``shown`` is what
+    this sign-in, or the session that it raises, has shown of the user before; a reset by mail shows nothing here, since
+    a mailbox is no factor. ``transact`` runs a step in a transaction; methods keep theirs short, and hold none while a
+    password is hashed.
     """
 
     transact: Transact
@@ -75,6 +77,7 @@ class Attempt:
     now: datetime
     flow: str = ""
     by_mail: bool = False
+    shown: tuple[Evidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,9 @@ REASONS = {
     "username_short": "a user name has at least 3 characters",
     "username_characters": "a user name has at most 64 letters, digits, dots, dashes and underscores, a letter or "
     "digit first",
+    "username_ending": "a user name does not end with a dot",
+    "username_scripts": "a user name has letters and digits of one script, or of those that Japanese, Chinese or "
+    "Korean is written with",
     "password_short": f"a password has at least {accounts.PASSWORD_SHORTEST} characters",
     "password_long": f"a password has at most {accounts.PASSWORD_LONGEST} characters",
     "password_known": "this password is on lists of common passwords",
@@ -51,7 +54,7 @@ async def _add(installation: Settings, username: str, email: str, phone: str, pa
     address, number = accounts.parse_email(email), accounts.parse_phone(phone)
     context = (installation.name, urlsplit(installation.issuer).hostname or "", username, email)
     found = [
-        accounts.username_fault(username),
+        accounts.new_username_fault(username),
         "email_invalid" if email and address is None else None,
         "phone_invalid" if phone and number is None else None,
         None
@@ -81,11 +84,16 @@ async def _add(installation: Settings, username: str, email: str, phone: str, pa
 
 
 async def _create(conn: Connection, user: User, email_canonical: str | None) -> User:
-    canonical = accounts.canonical_username(user.username)
     try:
-        return await users.create(conn, user, username_canonical=canonical, email_canonical=email_canonical)
+        return await users.create(
+            conn,
+            user,
+            username_canonical=accounts.canonical_username(user.username),
+            username_skeleton=accounts.username_skeleton(user.username),
+            email_canonical=email_canonical,
+        )
     except users.UsernameTaken:
-        refuse("this user name is in use")
+        refuse("this user name is in use, or one that looks like it")
     except users.EmailTaken:
         refuse("this e-mail address belongs to another account")
 

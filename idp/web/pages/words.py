@@ -39,6 +39,8 @@ WORDS: dict[str, Text] = {
     "throttled": say("Too many attempts. Wait 30 seconds, then try again. A passkey works at once."),
     "totp_limit": say("You have as many authenticator apps as an account can have. Remove one first."),
     "username_characters": say("Use letters, digits, dots, dashes and underscores, and begin with a letter or digit."),
+    "username_ending": say("Do not end the user name with a dot."),
+    "username_scripts": say("Use letters and digits of one script. Mixed, they can look like another user name."),
     "username_short": say("Use at least 3 characters."),
     "username_taken": say("This user name is in use. Choose another."),
     "webauthn_cancelled": say("Nothing was used. Try again, or use another way."),
@@ -49,7 +51,9 @@ WORDS: dict[str, Text] = {
     "webauthn_unknown": say(
         "This passkey is not registered here any more. Use another, then remove it from your device."
     ),
-    "webauthn_uv": say("This key did not check that it is you. Set a PIN on it, or use another way."),
+    "webauthn_uv": say(
+        "This passkey or security key cannot sign you in alone. Set a PIN on it, or use it after your password."
+    ),
     "wrong_credentials": say("That user name and password do not match. Check both and try again, or use a passkey."),
     "zoneinfo_unknown": say("Enter a time zone like Europe/Paris."),
 }

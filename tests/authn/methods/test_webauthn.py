@@ -38,9 +38,15 @@ async def enrol(conn: Connection, user: User, device: Authenticator | None = Non
 
 
 async def present(
-    conn: Connection, user: User | None, response: str, challenge: bytes | None = CHALLENGE
+    conn: Connection,
+    user: User | None,
+    response: str,
+    challenge: bytes | None = CHALLENGE,
+    *,
+    shown: tuple[Evidence, ...] = (),
 ) -> Proved | Refusal:
-    return await prove("webauthn", attempt(conn, user, challenge=challenge, with_=TOOLS, credential=response))
+    made = attempt(conn, user, challenge=challenge, with_=TOOLS, shown=shown, credential=response)
+    return await prove("webauthn", made)
 
 
 def cause(answer: object) -> str:
@@ -183,11 +189,83 @@ async def test_as_a_second_factor(conn: Connection) -> None:
     assert (before.user_verified, before.device_bound) == (False, True)
     answer = await present(conn, alice, device.use(CHALLENGE, user_handle=None))
     assert answer == Proved(alice.sub, Evidence("webauthn", NOW, id_, device_bound=True))
-    verified = await present(conn, alice, device.use(CHALLENGE, user_verified=True))
-    assert verified == Proved(alice.sub, Evidence("webauthn", NOW, id_, user_verified=True, device_bound=True))
     (after,) = await authenticators(conn, alice)
-    assert after.user_verified
     assert after.last_used_at == NOW
+
+
+PASSWORD = Evidence("password", NOW)
+
+
+async def test_A_77_user_verification_counts_from_the_use_behind_another_proof_on(conn: Connection) -> None:
+    """WebAuthn Level 3 §7.2 step 26: not in that use yet, and in no other one before."""
+    alice = await add_user(conn)
+    id_, device = await enrol(conn, alice, Authenticator(user_verified=False))
+    unverified, verified = Evidence("webauthn", NOW, id_), Evidence("webauthn", NOW, id_, user_verified=True)
+    use = device.use(CHALLENGE, user_verified=True)
+    for shown in ((), (unverified,), (verified,)):
+        assert await present(conn, alice, use, shown=shown) == Proved(alice.sub, unverified)
+        assert cause(await present(conn, None, use)) == "webauthn_uv"
+        (one,) = await authenticators(conn, alice)
+        assert not one.user_verified
+        assert not one.begins_alone
+    # A use that verifies nobody lets nothing count, whatever is beside it.
+    assert await present(conn, alice, device.use(CHALLENGE), shown=(PASSWORD,)) == Proved(alice.sub, unverified)
+    assert cause(await present(conn, None, use)) == "webauthn_uv"
+    assert await present(conn, alice, use, shown=(PASSWORD,)) == Proved(alice.sub, unverified)
+    (one,) = await authenticators(conn, alice)
+    assert one.begins_alone
+    assert await present(conn, alice, use) == Proved(alice.sub, verified)
+    assert await present(conn, None, use) == Proved(alice.sub, verified)
+
+
+async def test_A_77_what_is_refused_is_not_remembered(conn: Connection) -> None:
+    alice = await add_user(conn)
+    _, device = await enrol(conn, alice, Authenticator(user_verified=False, counter=1))
+    before = await webauthn_credentials.list_of(conn, alice.sub)
+    assert cause(await present(conn, None, device.use(CHALLENGE, user_verified=True, counter=2))) == "webauthn_uv"
+    assert await webauthn_credentials.list_of(conn, alice.sub) == before
+
+
+async def test_A_77_another_key_is_another_proof(conn: Connection) -> None:
+    alice = await add_user(conn)
+    _, device = await enrol(conn, alice, Authenticator(user_verified=False))
+    other = Evidence("webauthn", NOW, "another credential of hers", user_verified=True)
+    await present(conn, alice, device.use(CHALLENGE, user_verified=True), shown=(other,))
+    (one,) = await authenticators(conn, alice)
+    assert one.user_verified
+
+
+UNEQUAL: dict[str, Callable[[str], object]] = {
+    "padded": lambda sent: sent + "=",
+    "padded more": lambda sent: sent + "==",
+    "base64 in place of base64url": lambda sent: sent.replace("-", "+").replace("_", "/"),
+    "other unused bits": lambda sent: sent[:-1] + chr(ord(sent[-1]) + 1),
+    "a line end": lambda sent: sent + "\n",
+    "a character that decoders skip": lambda sent: sent[:4] + "." + sent[4:],
+    "no text": lambda _: 5,
+    "a list": lambda sent: [sent],
+    "missing": lambda _: None,
+}
+"""How the same bytes, or nearly, may be written otherwise than they were sent."""
+
+BYTES_ABOVE = b"\xfb\xff" * 16
+
+
+@pytest.mark.parametrize("written", UNEQUAL.values(), ids=UNEQUAL)
+async def test_A_77_the_challenge_is_compared_as_it_was_sent(
+    conn: Connection, written: Callable[[str], object]
+) -> None:
+    """WebAuthn Level 3 §7.1 step 8, §7.2 step 11: the text of the client data, in both ceremonies."""
+    alice, device = await add_user(conn), Authenticator()
+    sent = base64url(BYTES_ABOVE)
+    assert {"-", "_"} <= {*sent}
+    switches = {"client_data": {"challenge": written(sent)}}
+    response = device.make(BYTES_ABOVE, user_handle=alice.sub.encode(), **switches)
+    assert cause(await webauthn.register(conn, alice, response, BYTES_ABOVE, TOOLS, NOW)) == "webauthn_failed"
+    await enrol(conn, alice, device)
+    answer = await present(conn, alice, device.use(BYTES_ABOVE, **switches), BYTES_ABOVE)
+    assert cause(answer) == "webauthn_failed"
+    assert isinstance(await present(conn, alice, device.use(BYTES_ABOVE), BYTES_ABOVE), Proved)
 
 
 BAD_USES: dict[str, dict[str, Any]] = {

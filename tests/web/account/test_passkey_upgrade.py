@@ -58,10 +58,19 @@ async def test_a_password_just_given_makes_a_passkey_that_is_asked_of_nobody(rig
     assert (told["acr"], told["amr"]) == ("1fa", ["pwd"])
     another = rig.browser()
     assert (await sign_in(another)).url.path == "/account"
-    # And it signs in alone, once it verifies its user.
+    # That it verifies its user later says nothing while it is all that is shown.
     third = rig.browser()
     await third.get("/login")
-    assert (await use_passkey(third, device)).url.path == "/account"
+    assert (await use_passkey(third, device)).status_code == 400
+
+
+async def test_a_passkey_that_verified_its_user_when_it_was_made_signs_in_alone(rig: Rig) -> None:
+    browser, device = await owner(rig), authenticator(rig.issuer)
+    await upgrade(browser, device, user_present=False)
+    assert await credentials(rig) == [(True, True)]
+    other = rig.browser()
+    await other.get("/login")
+    assert (await use_passkey(other, device)).url.path == "/account"
 
 
 async def consented(browser: Browser) -> str:

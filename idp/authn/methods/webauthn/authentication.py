@@ -1,5 +1,9 @@
 """The ceremony that uses a credential (WebAuthn Level 3 §7.2).
 
+User verification (WebAuthn Level 3 §4, *uvInitialized*; §7.2 steps 17 and 26): what a credential says of it counts once
+it has verified its user either when it was made, or in a use behind another proof. Until then whoever holds it could
+have set up its PIN: it signs nobody in alone, and is one factor.
+
 Counter policy (WebAuthn Level 3 §6.1.1): a counter that does not grow is refused, unless the authenticator has none
 (both values are zero). Somebody may hold a copy of the key; the owner signs in another way and adds it again.
 """
@@ -74,8 +78,8 @@ async def unknown_id(conn: Connection, response: str) -> str | None:
 async def check(attempt: Attempt) -> Proved | Refusal:
     """Judge the field ``credential``: the browser's JSON of an assertion (WebAuthn Level 3 §7.2).
 
-    Without a user it must be a passkey that names its owner and verified them. While nobody is known, an unknown
-    credential and a wrong signature get the same answer.
+    Without a user it must be a passkey that names its owner, and has verified them now and under another proof before.
+    While nobody is known, an unknown credential and a wrong signature get the same answer.
     """
     user = attempt.user
     if attempt.challenge is None:
@@ -98,8 +102,9 @@ async def _accept(attempt: Attempt, credential: WebAuthnCredential, assertion: _
     """The checks that follow a good signature, and the one statement that remembers its state."""
     # The signature is good: whose it is stays in the trail, above all where somebody may hold a copy of the key.
     refusal = partial(Refusal, sub=credential.sub, credential=credential.id)
-    if attempt.user is None and not assertion.user_verified:
-        return refusal("webauthn_uv")
+    user_verified = assertion.user_verified and credential.uv_initialized
+    if attempt.user is None and not user_verified:
+        return refusal("webauthn_uv", "its user verification does not count yet" if assertion.user_verified else "")
     if assertion.backup_eligible != credential.backup_eligible:
         return refusal("webauthn_failed", "backup eligibility changed")
     recorded = await attempt.transact(
@@ -108,7 +113,7 @@ async def _accept(attempt: Attempt, credential: WebAuthnCredential, assertion: _
             id_=credential.id,
             sign_count=assertion.sign_count,
             backed_up=assertion.backed_up,
-            user_verified=assertion.user_verified,
+            initializes_uv=assertion.user_verified and _is_beside_another(attempt, credential),
             discovered=attempt.user is None,
             now=attempt.now,
         )
@@ -119,11 +124,16 @@ async def _accept(attempt: Attempt, credential: WebAuthnCredential, assertion: _
         "webauthn",
         attempt.now,
         credential.id,
-        user_verified=assertion.user_verified,
+        user_verified=user_verified,
         device_bound=not credential.backup_eligible,
         attested=credential.attested,
     )
     return Proved(credential.sub, evidence)
+
+
+def _is_beside_another(attempt: Attempt, credential: WebAuthnCredential) -> bool:
+    """Whether the same user has shown anything but this credential before, in the same sign-in or session."""
+    return any(one.credential_id != credential.id for one in attempt.shown)
 
 
 def _verified(
@@ -134,7 +144,7 @@ def _verified(
     The library would judge the counter before the signature, and so tell anybody what it is: it is told zero here,
     and the counter is judged by the statement that stores it.
     """
-    check_client_data(response)
+    check_client_data(response, challenge)
     try:
         verified = webauthn.verify_authentication_response(
             credential=response,

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from datetime import timedelta
 from typing import Any
 
-from webauthn.helpers import base64url_to_bytes
+from webauthn.helpers import base64url_to_bytes, bytes_to_base64url
 from webauthn.helpers.structs import AuthenticatorTransport, PublicKeyCredentialDescriptor
 
 from idp.model.credential import WebAuthnCredential
@@ -34,9 +34,15 @@ def parse(text: str) -> dict[str, Any]:
     return response
 
 
-def check_client_data(response: Mapping[str, Any]) -> None:
-    """Refuse what was asked for from within another site's frame (WebAuthn Level 3 §7.1 steps 10-11, §7.2 13-14)."""
+def check_client_data(response: Mapping[str, Any], challenge: bytes) -> None:
+    """Refuse another challenge, and what was asked for from within another site's frame; raises Unacceptable.
+
+    The challenge must be the very text that was sent, and not another one of the same bytes (WebAuthn Level 3 §7.1
+    steps 8 and 10-11, §7.2 steps 11 and 13-14).
+    """
     client_data = _client_data(response)
+    if client_data.get("challenge") != bytes_to_base64url(challenge):
+        raise Unacceptable("challenge")
     if client_data.get("crossOrigin", False) is not False or "topOrigin" in client_data:
         raise Unacceptable("cross-origin")
 

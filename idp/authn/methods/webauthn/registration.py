@@ -131,7 +131,7 @@ def _registered(
 ) -> WebAuthnCredential:
     """The credential record of a registration response; raises Unacceptable."""
     response = parse(text)
-    check_client_data(response)
+    check_client_data(response, challenge)
     relying_party = tools.relying_party
     try:
         verified = webauthn.verify_registration_response(

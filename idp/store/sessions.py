@@ -66,7 +66,7 @@ async def create_session(
 
 
 async def find_session(conn: Connection, secret: str, *, now: datetime, idle: timedelta) -> Session | None:
-    """The live session of this cookie, its last-seen time renewed at most once a minute.
+    """The live session of this cookie, its last-seen time renewed at most once a minute, and by nothing but this.
 
     None when it has ended, passed its absolute or idle life (ASVS 7.3.1, 7.3.2), or its user is disabled (7.4.2).
     """
@@ -83,13 +83,24 @@ async def find_session(conn: Connection, secret: str, *, now: datetime, idle: ti
     if row is None:
         return None
     if row["seen_at"] < now - timedelta(minutes=1):
-        await touch_session(conn, row["id"], now=now)
+        await conn.execute("UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", row["id"], now)
     return _session(row)
 
 
-async def touch_session(conn: Connection, session_id: str, *, now: datetime) -> None:
-    """Note that the session was used, so that its idle time starts anew."""
-    await conn.execute("UPDATE sessions SET seen_at = $2 WHERE id = $1 AND seen_at < $2", session_id, now)
+async def find_idle_session(conn: Connection, secret: str, *, now: datetime) -> Session | None:
+    """The session of this cookie if it has not ended, however long it has lain idle; looking does not renew it.
+
+    It signs nobody in: it is for what ends a session, since what was granted in it may live on (ASVS 7.4.1).
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT {COLUMNS} FROM sessions
+        WHERE secret_hash = $1 AND ended_at IS NULL AND expires_at > $2
+        """,
+        sha256(secret),
+        now,
+    )
+    return None if row is None else _session(row)
 
 
 async def rotate_session(

@@ -12,7 +12,7 @@ from idp.store.known_devices import forget_account, list_known
 from idp.store.sessions import end_session
 from idp.web import cookies
 from idp.web.answers import allow_form_target, page, refuse, see_other
-from idp.web.flow import Visit, proceed, resume, revisit
+from idp.web.flow import Visit, end_idle, proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.pages import Account, ChooserPage, ForgetPage, Person
 from idp.web.provider import moment, provider_of, transacted
@@ -32,6 +32,8 @@ async def other_account(request: Request) -> Response:
         if (session := visit.standing.session) is not None:
             await end_session(conn, session.id, now=moment(request))
             await note(request, conn, "sign_out", sub=session.sub, session_id=session.id)
+        else:
+            await end_idle(request, conn)
         await _forget(conn, visit)
         response = see_other(f"/login?interaction={visit.interaction.id}")
         cookies.clear(response, provider, "session")

@@ -32,7 +32,7 @@ from idp.store.interactions import (
     record_proof,
 )
 from idp.store.known_devices import remember_device
-from idp.store.sessions import create_session, end_session, find_session, rotate_session
+from idp.store.sessions import create_session, end_session, find_idle_session, find_session, rotate_session
 from idp.web import cookies
 from idp.web.answers import deliver, refuse, see_other
 from idp.web.enrolment import note_enrolment
@@ -74,6 +74,18 @@ async def current_session(request: Request, conn: Connection) -> Session | None:
     # The audit trail tells in which session something happens.
     request.state.session = session
     return session
+
+
+async def end_idle(request: Request, conn: Connection, *, client_id: str | None = None) -> None:
+    """End the session that this browser has left idle, if any, and what an application was granted in it.
+
+    The browser signs out or begins another session, and can never come back to this one.
+    """
+    secret = cookies.read(request, provider_of(request), "session")
+    left = await find_idle_session(conn, secret, now=moment(request)) if secret is not None else None
+    if left is not None:
+        await end_session(conn, left.id, now=moment(request))
+        await note(request, conn, "sign_out", sub=left.sub, session_id=left.id, client_id=client_id)
 
 
 async def begin(
@@ -249,7 +261,7 @@ class Established:
 
 
 async def _establish(request: Request, conn: Connection, standing: Standing, user: User, *, trust: bool) -> Established:
-    """The session with what was just proved, under a new secret (ASVS 7.2.4); another user's session ends.
+    """The session with what was just proved, under a new secret (ASVS 7.2.4); another user's session ends, or one left.
 
     Raises PageError where the session to be raised is gone.
     """
@@ -266,6 +278,7 @@ async def _establish(request: Request, conn: Connection, standing: Standing, use
             raise PageError("interaction_gone")
         await _note_sign_in(request, conn, "step_up", standing, raised.session)
         return await _with_device(request, conn, raised, user, trust=True) if trust else raised
+    await end_idle(request, conn)
     provider, now, secret = provider_of(request), moment(request), token(provider_of(request).entropy)
     created = await create_session(
         conn,

@@ -162,8 +162,8 @@ class Settings(BaseModel):
     )
     email_codes: Switch = SIGNING_IN.setting(
         "off",
-        "`on` asks everybody with a confirmed address for a code that is sent there, as a second step. It is a weak "
-        "one: see [what is not defended](security.md#what-is-not-defended).",
+        "`on` asks everybody with a confirmed address and no other second step for a code that is sent there. It is a "
+        "weak one: see [what is not defended](security.md#what-is-not-defended).",
     )
     factor_recovery_delay: Delay = SIGNING_IN.setting(
         timedelta(hours=72),

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from idp.authn.assurance import assess
 from idp.authn.freshness import merge
 from idp.authn.methods.webauthn import CHALLENGE_BYTES
+from idp.authn.policy import counting
 from idp.base.entropy import identifier, token
 from idp.model.assurance import Evidence
 from idp.model.authorization import Authorization, AuthorizationCode
@@ -316,7 +317,7 @@ async def _note_sign_in(
     session: Session,
     news: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    assurance = assess(session.evidence)
+    assurance = assess(counting(session.evidence, standing.authenticators))
     await note(
         request,
         conn,

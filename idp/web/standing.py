@@ -10,6 +10,7 @@ from idp.authn.policy import (
     Outlook,
     Reason,
     Requirement,
+    counting,
     lacking,
     of_organisation,
     on_trusted_device,
@@ -148,7 +149,7 @@ async def stand(
     elif interaction is not None and interaction.fresh:
         shown = recent(shown, account=account.acr, now=asked_at, life=proof_life(interaction.return_to))
     begun = by_this_password(interaction.evidence, user.password_changed_at) if interaction and user else ()
-    evidence = merge(shown, begun)
+    evidence = counting(merge(shown, begun), owned)
     organisation, enrolment = await asked_of(provider, conn, user, owned, now) if user else ((), None)
     holding = upheld(organisation, enrolment)
     if enrolment is not None and request is None and interaction is not None and is_enrolling(interaction.return_to):

@@ -5,9 +5,11 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
+from idp.authn.throttle import VERIFICATION, subject_of_name
 from idp.base.text import say
 from idp.model.mail_link import MailLink
 from idp.model.user import User
+from idp.store.attempts import remove_tallies
 from idp.store.database import Connection, transaction
 from idp.store.mail_links import consume_link, revoke_links, revoke_links_to
 from idp.store.users import EmailTaken, find_user, release_email, update_proved_email
@@ -76,6 +78,8 @@ async def _settle(request: Request, conn: Connection, user: User, link: MailLink
     for sub in await release_email(conn, link.email_canonical, now, but=user.sub):
         await note(request, conn, "email_released", actor="system", sub=sub)
     await note(request, conn, "email_confirmed", sub=user.sub)
+    asked = subject_of_name(link.email_canonical, provider_of(request).tools.master_key)
+    await remove_tallies(conn, asked, factor=VERIFICATION)
     if former is None or former == link.email:
         return
     # A link that went to the former address is in a mailbox that is the account's no more.

@@ -13,6 +13,7 @@ from idp.authn.assurance import assess
 from idp.authn.freshness import merge
 from idp.authn.methods.webauthn import CHALLENGE_BYTES
 from idp.authn.policy import counting
+from idp.authn.throttle import mail_arrived
 from idp.base.entropy import identifier, token
 from idp.model.assurance import Evidence
 from idp.model.authorization import Authorization, AuthorizationCode
@@ -267,6 +268,7 @@ async def _establish(request: Request, conn: Connection, standing: Standing, use
     Raises PageError where the session to be raised is gone.
     """
     session = standing.session
+    await mail_arrived(conn, user.sub)
     await cancel_if_shown(request, conn, user, standing.evidence)
     if session is not None and session.sub != user.sub:
         await end_session(conn, session.id, now=moment(request))

@@ -32,6 +32,7 @@ from idp.settings.kinds import (
     Port,
     PostgresAddress,
     RsaBits,
+    SignUp,
     SmsGateway,
     Switch,
     TrustDays,
@@ -145,6 +146,11 @@ class Settings(BaseModel):
     )
     rsa_bits: RsaBits = SIGNING_KEYS.setting(3072, "The size of new RSA signing keys: 2048, 3072 or 4096 bits.")
 
+    sign_up: SignUp = SIGNING_IN.setting(
+        "open",
+        "Who may create an account: `open` is anybody, `invite` whoever `idp user invite` has sent a link to, `off` "
+        "nobody (`idp user add` adds people all the same).",
+    )
     min_acr: Level | None = SIGNING_IN.setting(
         None,
         "The weakest sign-in that is enough for anybody here: `mfa`, `phr` or `phrh`. Groups and clients can ask for "

@@ -5,22 +5,19 @@ from dataclasses import replace
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.authn.throttle import VERIFICATION, subject_of_name
 from idp.base.text import say
 from idp.model.mail_link import MailLink
 from idp.model.user import User
-from idp.store.attempts import remove_tallies
 from idp.store.database import Connection, transaction
-from idp.store.mail_links import consume_link, revoke_links, revoke_links_to
-from idp.store.users import EmailTaken, find_user, release_email, update_proved_email
+from idp.store.mail_links import consume_link, revoke_links
+from idp.store.users import EmailTaken, find_user, update_proved_email
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.mail_link import get_opened, gone
 from idp.web.notices import notify_user, write_to
 from idp.web.pages import DonePage, LinkPage, Person
 from idp.web.provider import moment, provider_of, transacted
-from idp.web.trail import note
-from idp.web.verification import PATH
+from idp.web.verification import PATH, end_claims
 
 ACCOUNT = (say("Your account"), "/account")
 
@@ -73,13 +70,8 @@ async def _open_account(request: Request, conn: Connection, link: MailLink) -> U
 
 async def _settle(request: Request, conn: Connection, user: User, link: MailLink) -> None:
     """What a proof of an address brings with it: for this account, and for those that have claimed it."""
-    now, former = moment(request), user.email if user.email_verified else None
-    await revoke_links_to(conn, link.email_canonical, but=user.sub)
-    for sub in await release_email(conn, link.email_canonical, now, but=user.sub):
-        await note(request, conn, "email_released", actor="system", sub=sub)
-    await note(request, conn, "email_confirmed", sub=user.sub)
-    asked = subject_of_name(link.email_canonical, provider_of(request).tools.master_key)
-    await remove_tallies(conn, asked, factor=VERIFICATION)
+    former = user.email if user.email_verified else None
+    await end_claims(request, conn, user.sub, link.email_canonical)
     if former is None or former == link.email:
         return
     # A link that went to the former address is in a mailbox that is the account's no more.

@@ -135,7 +135,9 @@ async def resume(request: Request, conn: Connection) -> Visit:
 async def revisit(request: Request, conn: Connection, interaction: Interaction) -> Visit:
     """The standing of an interaction as it is now."""
     heed_request(request, interaction.parameters)
-    asked = await load_request(conn, dict(interaction.parameters)) if interaction.parameters is not None else None
+    asked = None
+    if interaction.parameters is not None:
+        asked = await load_request(provider_of(request), conn, dict(interaction.parameters))
     if asked is not None:
         request.state.client_id = asked.client.client_id
     session = await current_session(request, conn)

@@ -40,6 +40,7 @@ NOTICES: Mapping[str, tuple[str, ...]] = {
     "factor_locked": ("factor",),
     "verify_email": ("email", "link"),
     "email_in_use": (),
+    "invitation": ("email", "link", "ends_at"),
     "email_change_requested": ("email",),
     "email_changed": ("email",),
     "email_removed": ("email",),
@@ -132,9 +133,12 @@ class Writer:
     language: Language
 
     def message(
-        self, recipient: str, user: User, kind: str, facts: Mapping[str, object], *, life: timedelta = LIFE
+        self, recipient: str, user: User | None, kind: str, facts: Mapping[str, object], *, life: timedelta = LIFE
     ) -> Message:
-        """The mail of this kind, of use for that long; raises KeyError and TypeError as ``notify_user`` does."""
+        """The mail of this kind, of use for that long; raises KeyError and TypeError as ``notify_user`` does.
+
+        Without a user it goes to somebody who has no account yet, and whom it cannot call by a name.
+        """
         _check(kind, facts)
         subject, text = self._compose(user, kind, facts)
         return Message(
@@ -148,7 +152,7 @@ class Writer:
             not_after=self.now + life,
         )
 
-    def _compose(self, user: User, kind: str, facts: Mapping[str, object]) -> tuple[str, str]:
+    def _compose(self, user: User | None, kind: str, facts: Mapping[str, object]) -> tuple[str, str]:
         """The subject and the text; whatever people have typed stays one short line of it (A-57)."""
         said = {
             name: _fact(value) if isinstance(value, str) and name != "link" else value for name, value in facts.items()
@@ -157,7 +161,7 @@ class Writer:
             f"mail/{kind}.txt",
             self.language,
             **said,
-            username=_fact(user.username),
+            username=_fact(user.username) if user else "",
             at=Moment(self.now),
             where=self.where,
             account_url=f"{self.issuer}/account",

@@ -87,13 +87,13 @@ class Standing:
         return self.user is not None and bool(self.evidence) and self.outlook.met and not self.reminder
 
 
-async def load_request(conn: Connection, parameters: dict[str, str]) -> AuthorizationRequest:
+async def load_request(provider: Provider, conn: Connection, parameters: dict[str, str]) -> AuthorizationRequest:
     """The checked authorization request; raises PageError or AuthorizationError."""
     client_id = parameters.get("client_id", "")
     client = await find_client(conn, client_id)
     if client is None or client.disabled_at is not None:
         raise PageError("client_unknown", client_id=claimed_id(client_id))
-    return check(parameters, client)
+    return check(parameters, client, prompts=provider.prompts)
 
 
 def hinted_subject(provider: Provider, request: AuthorizationRequest, now: datetime) -> str | None:

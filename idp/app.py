@@ -111,6 +111,7 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy, spread: 
             breaches=await opened.enter_async_context(_breaches(settings)),
             sign_in_notices=settings.sign_in_notices == "on",
             factor_recovery_delay=settings.factor_recovery_delay,
+            sign_up=settings.sign_up,
             min_acr=settings.min_acr,
             enrolment_grace=settings.enrolment_grace,
             trust_life=timedelta(days=settings.trusted_device_days),

@@ -19,6 +19,7 @@ from idp.web.pages import (
     DonePage,
     EmailPage,
     EnrolPage,
+    ErrorPage,
     Fault,
     NewPasswordPage,
     Offer,
@@ -110,6 +111,25 @@ def _states() -> dict[str, Page]:
         "login-webauthn-failed": replace(webauthn, fault=Fault.of("webauthn_unknown"), unknown="AAECAwQFBgcICQoL"),
         "login-webauthn-alone": replace(webauthn, used=None, other_ways_url=None, explain_phishing=False),
         "register-failed": replace(RegisterPage.sample(), username="alice", email="alice@", phone="1", faults=faults),
+        "register-invited": replace(
+            RegisterPage.sample(),
+            slip=Slip(),
+            email="alice@mail.example",
+            faults=(),
+            invitation="SplxlOBeZQQYbYS6W",
+        ),
+        "register-invited-failed": replace(
+            RegisterPage.sample(), slip=Slip(), email="alice@mail.example", invitation="SplxlOBeZQQYbYS6W"
+        ),
+        "error-sign-up-off": replace(
+            ErrorPage.sample(),
+            cause="sign_up_off",
+            title=say("You cannot create an account here"),
+            text=(say("This service does not let people create accounts themselves."),),
+            facts=ErrorPage.sample().facts[2:],
+            advice=say("If you have an account, sign in. If you need one, ask your help desk."),
+            onward=(say("Sign in"), "/login"),
+        ),
         "account-authenticators-none": AuthenticatorsPage(Person("alice"), (), ()),
         "account-authenticators-without-codes": replace(
             AuthenticatorsPage.sample(), codes=say("None yet"), care=NO_CODES, others=1

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import combinations
 
 from idp.authn.assurance import assess
-from idp.authn.methods import Factor, find_method
+from idp.authn.methods import Factor, find_method, is_weak
 from idp.model.assurance import Evidence, meets, rank
 from idp.model.credential import Authenticator
 
@@ -142,6 +142,16 @@ def required(
     return Requirement(reasons[0].acr if reasons else "1fa", tuple(reasons))
 
 
+def counting(evidence: Iterable[Evidence], authenticators: Iterable[Authenticator]) -> tuple[Evidence, ...]:
+    """The evidence that counts for an account with these authenticators, whenever it was shown.
+
+    What a weak method has shown counts as long as that method is in force: not once the account has a stronger one, not
+    even from before (ASVS 6.3.6).
+    """
+    names = {one.method for one in authenticators}
+    return tuple(one for one in evidence if one.method in names or not is_weak(one.method))
+
+
 def outlook(
     requirement: Requirement,
     evidence: tuple[Evidence, ...],
@@ -154,6 +164,7 @@ def outlook(
     needs more than two steps. Where nothing was proved yet, only a password or a user-verifying WebAuthn credential
     begins: a code to guess at must never stand in front of the password (security goal G5).
     """
+    evidence = counting(evidence, authenticators)
     if _reaches(requirement, evidence, (), now):
         return Outlook(met=True)
     authenticators = tuple(one for one in authenticators if not one.locked)

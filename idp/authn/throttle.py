@@ -7,6 +7,10 @@ Passwords can be guessed at by outsiders, so no limit on them shuts the owner ou
 signed in before has a budget of its own, and strangers share others. A second factor is reached by a right password
 alone, and so it may be switched off for good. Where a link by mail leads to it, guessing ends at half of that: who
 reads the mail and does not know the password switches nothing off.
+
+What is written to somebody because a stranger has asked is counted by the same rules: three mails in ten minutes, and
+then waits that double up to four hours, about a dozen a day. It keeps no owner out: what was sent is in the mailbox, a
+browser that the account knows has a budget of its own, and a sign-in, a reset or a confirmation begins the count anew.
 """
 
 from collections.abc import Mapping
@@ -18,13 +22,11 @@ from idp.authn.accounts import canonical_username, parse_email
 from idp.base.seal import MasterKey, keyed_digest
 from idp.model.attempt import Bucket, Source, Tally
 from idp.model.user import User
-from idp.store.attempts import lock_tallies, record_tallies
+from idp.store.attempts import lock_tallies, record_tallies, remove_tallies
 from idp.store.database import Connection, Transact
 
 FREE = 10
 WINDOW = timedelta(minutes=15)
-SHORTEST_WAIT = timedelta(seconds=30)
-LONGEST_WAIT = timedelta(hours=1)
 STRANGERS_PER_ACCOUNT = 100
 STRANGERS_WINDOW = timedelta(days=1)
 PER_NETWORK = 300
@@ -35,6 +37,10 @@ REGISTRATIONS_WINDOW = timedelta(hours=1)
 MAILS = 3
 MAILS_WINDOW = timedelta(minutes=10)
 MAILS_FROM_ALL = 9
+MAILS_A_DAY = 24
+"""To one address or account because of strangers, from all networks together: twice what one of them can cause."""
+RECOVERY, MAIL_CODE, VERIFICATION = "recover", "send_email", "verify_email"
+"""What mails are counted under that a stranger can cause: links for a new password, codes, links that confirm."""
 RECOVERIES_PER_NETWORK = 10
 CLAIM_PHONE = "claim_phone"
 """The proof of a number that is merely claimed: what its codes and the misses at them are kept under."""
@@ -62,13 +68,33 @@ class Consequence(Enum):
 
 
 @dataclass(frozen=True, slots=True)
+class Waits:
+    """Waits that double from the ``shortest`` to the ``longest``; after ``fades`` without a miss they begin anew.
+
+    ``fades`` is longer than the longest wait; None where only a success lets them begin anew.
+    """
+
+    shortest: timedelta
+    longest: timedelta
+    fades: timedelta | None = None
+
+
+GUESS_WAITS = Waits(timedelta(seconds=30), timedelta(hours=1))
+MAIL_WAITS = Waits(timedelta(minutes=10), timedelta(hours=4), fades=timedelta(days=1))
+
+
+@dataclass(frozen=True, slots=True)
 class Limit:
-    """So many misses in a window; ``waits``: growing waits after the tenth in a row; ``most``: the end of all."""
+    """So many misses in a window; ``waits`` grow from the last of these on, in a row; ``most``: the end of all."""
 
     free: int
     window: timedelta
-    waits: bool = False
+    waits: Waits | None = None
     most: int | None = None
+
+
+WRITES = Limit(MAILS, MAILS_WINDOW, waits=MAIL_WAITS)
+"""How often we write to somebody because of one source, or of all strangers together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,7 +115,7 @@ def limits_of(
     """
     own = Bucket(factor, subject, source.name)
     shared = Bucket(factor, subject, "")
-    patient = Limit(FREE, WINDOW, waits=True)
+    patient = Limit(FREE, WINDOW, waits=GUESS_WAITS)
     if guessing is Guessing.BEHIND_A_STEP:
         return {own: patient, shared: replace(patient, most=most_misses(secrets, by_mail=by_mail))}
     if source.device is not None:
@@ -124,26 +150,39 @@ def registration_limits(source: Source) -> dict[Bucket, Limit]:
 
 def claim_limits(sub: str) -> dict[Bucket, Limit]:
     """The bucket of codes that are to prove a number: an account that has guessed at too many proves none (G6)."""
-    return {Bucket(CLAIM_PHONE, sub, ""): Limit(FREE, WINDOW, waits=True, most=MOST_MISSES)}
+    return {Bucket(CLAIM_PHONE, sub, ""): Limit(FREE, WINDOW, waits=GUESS_WAITS, most=MOST_MISSES)}
 
 
 def verification_limits(canonical: str, source: Source, master: MasterKey) -> dict[Bucket, Limit]:
-    """The buckets of the mails that ask an address whose it is: so many in a while from one network, and from all.
+    """The buckets of the mails that ask an address whose it is: of one network, and of all in a while and in a day.
 
-    Anybody can claim an address: one network alone does not keep its owner from proving it.
+    Anybody can claim an address, in a browser that they have signed in with: one network alone does not keep its owner
+    from proving it, and a known browser is nothing here.
     """
     subject = subject_of_name(canonical, master)
     return {
-        Bucket("verify_email", subject, f"network {source.network}"): Limit(MAILS, MAILS_WINDOW),
-        Bucket("verify_email", subject, ""): Limit(MAILS_FROM_ALL, MAILS_WINDOW),
+        Bucket(VERIFICATION, subject, f"network {source.network}"): WRITES,
+        Bucket(VERIFICATION, subject, ""): Limit(MAILS_FROM_ALL, MAILS_WINDOW),
+        Bucket(VERIFICATION, subject, "day"): Limit(MAILS_A_DAY, timedelta(days=1)),
     }
 
 
+def mail_code_limits(sub: str, source: Source) -> dict[Bucket, Limit]:
+    """The buckets of codes by mail, beside those of all codes: whoever knows the password can have them sent."""
+    own = {Bucket(MAIL_CODE, sub, source.name): WRITES}
+    return own if source.device else {**own, Bucket(MAIL_CODE, sub, ""): Limit(MAILS_A_DAY, timedelta(days=1))}
+
+
 def recovery_limits(subject: str, source: Source) -> dict[Bucket, Limit]:
-    """The buckets of requests for a new password: of one account, or of one name that nobody has, and of a network."""
+    """The buckets of requests for a new password: of one account, or of one name that nobody has, and of a network.
+
+    All strangers share one, since each of their mails brings the owner a link that works.
+    """
+    if source.device:
+        return {Bucket(RECOVERY, subject, source.name): WRITES}
     return {
-        Bucket("recover", subject, ""): Limit(MAILS, MAILS_WINDOW),
-        Bucket("recover", "", f"network {source.network}"): Limit(RECOVERIES_PER_NETWORK, MAILS_WINDOW),
+        Bucket(RECOVERY, subject, ""): WRITES,
+        Bucket(RECOVERY, "", f"network {source.network}"): Limit(RECOVERIES_PER_NETWORK, MAILS_WINDOW),
     }
 
 
@@ -161,12 +200,15 @@ def opens_at(tally: Tally, limit: Limit) -> datetime | None:
         opens = tally.window_from + limit.window
     if limit.waits and tally.misses >= limit.free:
         doublings = min(tally.misses - limit.free, 16)
-        opens = max(opens, tally.last_missed_at + min(SHORTEST_WAIT * 2**doublings, LONGEST_WAIT))
+        opens = max(opens, tally.last_missed_at + min(limit.waits.shortest * 2**doublings, limit.waits.longest))
     return opens
 
 
 def missed(tally: Tally, limit: Limit, now: datetime) -> Tally:
-    """The tally with one more miss."""
+    """The tally with one more miss; what has faded is none of it any more."""
+    fades = limit.waits.fades if limit.waits else None
+    if fades is not None and now >= tally.last_missed_at + fades:
+        return Tally(1, 1, now, now)
     if now >= tally.window_from + limit.window:
         return Tally(tally.misses + 1, 1, now, now)
     return Tally(tally.misses + 1, tally.window_misses + 1, tally.window_from, now)
@@ -191,16 +233,23 @@ def judge(limits: Mapping[Bucket, Limit], tallies: Mapping[Bucket, Tally], now: 
 
 async def claim(transact: Transact, limits: Mapping[Bucket, Limit], now: datetime) -> Claim:
     """Take a place for one attempt, counted as a miss until it is given back; raises Unavailable."""
+    return await transact(lambda conn: take(conn, limits, now))
 
-    async def step(conn: Connection) -> Claim:
-        tallies = await lock_tallies(conn, limits, now)
-        claimed = judge(limits, tallies, now)
-        if claimed.granted:
-            counted = {bucket: missed(tallies[bucket], limit, now) for bucket, limit in limits.items()}
-            await record_tallies(conn, counted)
-        return claimed
 
-    return await transact(step)
+async def take(conn: Connection, limits: Mapping[Bucket, Limit], now: datetime) -> Claim:
+    """Take a place as ``claim`` does, in the transaction of what it is for: it is given back where that is undone."""
+    tallies = await lock_tallies(conn, limits, now)
+    claimed = judge(limits, tallies, now)
+    if claimed.granted:
+        counted = {bucket: missed(tallies[bucket], limit, now) for bucket, limit in limits.items()}
+        await record_tallies(conn, counted)
+    return claimed
+
+
+async def mail_arrived(conn: Connection, sub: str) -> None:
+    """Begin the counts of links and codes by mail for this account anew: whoever was to have them has got in."""
+    for factor in (RECOVERY, MAIL_CODE):
+        await remove_tallies(conn, sub, factor=factor)
 
 
 async def forgive(transact: Transact, claimed: Claim, now: datetime) -> None:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
 from idp.base.jose import InvalidToken, Kind, verify
@@ -49,7 +49,6 @@ async def find_active(
     *,
     keys: Mapping[str, PublicKey],
     issuer: str,
-    session_idle: timedelta,
     now: datetime,
 ) -> AccessToken | None:
     """The token, if it is ours and nothing that it rests on has ended: user, client, session, authorization."""
@@ -63,7 +62,7 @@ async def find_active(
         if client is None or client.disabled_at is not None or await is_revoked(conn, claims["jti"]):
             return None
         return _within(client.scope, claims, None)
-    authorization = await find_live_authorization(conn, parent, now=now, idle=session_idle)
+    authorization = await find_live_authorization(conn, parent, now=now)
     if authorization is None:
         return None
     if "sid" in claims and not await session_is_live(conn, claims["sid"], now=now):

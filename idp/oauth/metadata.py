@@ -11,7 +11,7 @@ from idp.model.assurance import ACR_VALUES
 from idp.oauth import client_auth, grants
 from idp.oauth.claims import CLAIMS_SUPPORTED
 from idp.oauth.pkce import CODE_CHALLENGE_METHODS
-from idp.oauth.request import PROMPT_VALUES, RESPONSE_TYPES
+from idp.oauth.request import RESPONSE_TYPES
 from idp.oauth.response_modes import RESPONSE_MODES
 from idp.oauth.scope import SCOPE_CLAIMS
 
@@ -26,8 +26,8 @@ PATHS = {
 }
 
 
-def metadata(issuer: str, ui_locales: Iterable[str]) -> dict[str, Any]:
-    """The discovery document of this issuer, whose pages speak these languages."""
+def metadata(issuer: str, ui_locales: Iterable[str], prompts: Iterable[str]) -> dict[str, Any]:
+    """The discovery document of this issuer, whose pages speak these languages and which takes these prompt values."""
     auth_methods = [method.name for method in client_auth.METHODS]
     confidential = [name for name in auth_methods if name != "none"]
     algorithms = list(ALGORITHMS)
@@ -46,7 +46,7 @@ def metadata(issuer: str, ui_locales: Iterable[str]) -> dict[str, Any]:
         "request_parameter_supported": False,
         "request_uri_parameter_supported": False,
         "acr_values_supported": list(ACR_VALUES),
-        "prompt_values_supported": list(PROMPT_VALUES),
+        "prompt_values_supported": list(prompts),
         "display_values_supported": ["page"],
         "ui_locales_supported": list(ui_locales),
         "code_challenge_methods_supported": list(CODE_CHALLENGE_METHODS),

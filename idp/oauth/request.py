@@ -57,7 +57,10 @@ class RedirectTarget:
 
 @dataclass(frozen=True, slots=True)
 class AuthorizationRequest:
-    """A checked authorization request (RFC 6749 §4.1.1; OpenID Connect Core §3.1.2.1)."""
+    """A checked authorization request (RFC 6749 §4.1.1; OpenID Connect Core §3.1.2.1).
+
+    ``prompts`` are the prompt values that are supported here.
+    """
 
     target: RedirectTarget
     scope: tuple[str, ...] = ()
@@ -70,6 +73,7 @@ class AuthorizationRequest:
     hinted_sub: str | None = None
     acr: str | None = None
     acr_is_essential: bool = False
+    prompts: tuple[str, ...] = PROMPT_VALUES
     claims: ClaimsRequest = field(default_factory=ClaimsRequest)
 
     @property
@@ -175,7 +179,7 @@ def nonce(request: AuthorizationRequest, given: Given) -> AuthorizationRequest:
 def prompt(request: AuthorizationRequest, given: Given) -> AuthorizationRequest:
     """``none`` stands alone (OpenID Connect Core §3.1.2.1); unknown values are refused (Prompt Create §4.1)."""
     wanted = frozenset(words(given.get("prompt")))
-    if not wanted <= set(PROMPT_VALUES):
+    if not wanted <= set(request.prompts):
         raise InvalidRequest("The prompt has a value that is not supported.")
     if "none" in wanted and len(wanted) > 1:
         raise InvalidRequest("The prompt value none does not go with others.")
@@ -238,13 +242,20 @@ CHECKS: tuple[Check, ...] = (
 )
 
 
-def check(parameters: Mapping[str, str], client: Client) -> AuthorizationRequest:
-    """The request in which every check holds.
+def prompt_values(*, sign_up: bool) -> tuple[str, ...]:
+    """The prompt values that are supported: ``create`` where people may make an account (Prompt Create §3)."""
+    return PROMPT_VALUES if sign_up else tuple(value for value in PROMPT_VALUES if value != "create")
+
+
+def check(
+    parameters: Mapping[str, str], client: Client, *, prompts: tuple[str, ...] = PROMPT_VALUES
+) -> AuthorizationRequest:
+    """The request in which every check holds; ``prompts`` are the prompt values that are supported.
 
     Raises PageError where nobody may be redirected to, AuthorizationError for any other fault.
     """
     target = prove_target(parameters, client)
-    request = AuthorizationRequest(target)
+    request = AuthorizationRequest(target, prompts=prompts)
     try:
         for step in CHECKS:
             request = step(request, parameters)

@@ -28,6 +28,7 @@ T = TypeVar("T")
 
 Switch = Literal["on", "off"]
 Level = Literal["mfa", "phr", "phrh"]
+SignUp = Literal["open", "invite", "off"]
 LogFormat = Literal["json", "text"]
 Port = Annotated[int, Field(ge=1, le=65535)]
 TrustDays = Annotated[int, Field(ge=0, le=90)]

@@ -32,6 +32,7 @@ from idp.settings.kinds import (
     Port,
     PostgresAddress,
     RsaBits,
+    SignUp,
     SmsGateway,
     Switch,
     TrustDays,
@@ -145,6 +146,11 @@ class Settings(BaseModel):
     )
     rsa_bits: RsaBits = SIGNING_KEYS.setting(3072, "The size of new RSA signing keys: 2048, 3072 or 4096 bits.")
 
+    sign_up: SignUp = SIGNING_IN.setting(
+        "open",
+        "Who may create an account: `open` is anybody, `invite` whoever `idp user invite` has sent a link to, `off` "
+        "nobody (`idp user add` adds people all the same).",
+    )
     min_acr: Level | None = SIGNING_IN.setting(
         None,
         "The weakest sign-in that is enough for anybody here: `mfa`, `phr` or `phrh`. Groups and clients can ask for "
@@ -162,8 +168,8 @@ class Settings(BaseModel):
     )
     email_codes: Switch = SIGNING_IN.setting(
         "off",
-        "`on` asks everybody with a confirmed address for a code that is sent there, as a second step. It is a weak "
-        "one: see [what is not defended](security.md#what-is-not-defended).",
+        "`on` asks everybody with a confirmed address and no other second step for a code that is sent there. It is a "
+        "weak one: see [what is not defended](security.md#what-is-not-defended).",
     )
     factor_recovery_delay: Delay = SIGNING_IN.setting(
         timedelta(hours=72),

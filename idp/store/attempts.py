@@ -78,7 +78,7 @@ async def delete_expired(conn: Connection, *, missed_before: datetime) -> None:
         DELETE FROM attempts
         WHERE last_missed_at < $1
           AND (
-              factor IN ('password', 'register', 'verify_email', 'recover')
+              factor IN ('password', 'register', 'verify_email', 'recover', 'send_email', 'notice')
               OR misses = 0
               OR NOT EXISTS (SELECT FROM users WHERE sub = subject)
           )

@@ -112,13 +112,13 @@ async def consume_code(conn: Connection, code: str, *, now: datetime) -> bool:
     return row is not None
 
 
-async def find_live_authorization(
-    conn: Connection, authorization_id: str, *, now: datetime, idle: timedelta
-) -> Authorization | None:
+async def find_live_authorization(conn: Connection, authorization_id: str, *, now: datetime) -> Authorization | None:
     """The authorization, if tokens may be issued or honoured under it now.
 
-    Not revoked, its user and client enabled, and its session alive, unless it was granted for offline use. Its scope
-    is what of the granted one the client is still registered for (ASVS 8.3.2): where nothing is left, it is dead too.
+    Not revoked, its user and client enabled, and its session not ended nor past its absolute life, unless it was
+    granted for offline use. Whether the session lies idle does not matter here: that is its browser's, and a grant has
+    an idle time of its own, the refresh token's. Its scope is what of the granted one the client is still registered
+    for (ASVS 8.3.2): where nothing is left, it is dead too.
     """
     row = await conn.fetchrow(
         f"""
@@ -129,11 +129,10 @@ async def find_live_authorization(
           AND EXISTS (SELECT FROM users WHERE users.sub = granted.sub AND disabled_at IS NULL)
           AND ('offline_access' = ANY (scope) AND 'offline_access' = ANY (client_scope) OR EXISTS (
               SELECT FROM sessions
-              WHERE sessions.id = granted.session_id AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3))
+              WHERE sessions.id = granted.session_id AND ended_at IS NULL AND expires_at > $2))
         """,
         authorization_id,
         now,
-        now - idle,
     )
     if row is None:
         return None

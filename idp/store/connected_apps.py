@@ -1,12 +1,12 @@
 """The applications that a user has let in: what consents and authorizations say together."""
 
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from idp.model.authorization import ConnectedApp
 from idp.store.database import Connection
 
 
-async def list_apps(conn: Connection, sub: str, *, now: datetime, idle: timedelta) -> tuple[ConnectedApp, ...]:
+async def list_apps(conn: Connection, sub: str, *, now: datetime) -> tuple[ConnectedApp, ...]:
     """The clients that the user has consented to or that have a live authorization, by name.
 
     Live is what ``find_live_authorization`` finds, of clients that are disabled for the time being too.
@@ -18,7 +18,7 @@ async def list_apps(conn: Connection, sub: str, *, now: datetime, idle: timedelt
             WHERE sub = $1 AND revoked_at IS NULL
               AND ('offline_access' = ANY (scope) OR EXISTS (
                   SELECT FROM sessions
-                  WHERE sessions.id = session_id AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3))
+                  WHERE sessions.id = session_id AND ended_at IS NULL AND expires_at > $2))
         ),
         allowed AS (
             SELECT client_id, scope, granted_at AS since FROM consents WHERE sub = $1
@@ -43,7 +43,6 @@ async def list_apps(conn: Connection, sub: str, *, now: datetime, idle: timedelt
         """,
         sub,
         now,
-        now - idle,
     )
     return tuple(
         ConnectedApp(

@@ -10,6 +10,7 @@ from idp.store import (
     client_assertions,
     factor_recoveries,
     interactions,
+    invitations,
     known_devices,
     known_networks,
     mail_links,
@@ -51,6 +52,7 @@ async def delete_expired(conn: Connection, keep: Keep, *, now: datetime) -> None
     await known_networks.delete_expired(conn, now=now)
     await factor_recoveries.delete_expired(conn, now=now)
     await mail_links.delete_expired(conn, now=now)
+    await invitations.delete_expired(conn, now=now)
     await sent_codes.delete_expired(conn, now=now, keep=ENDED)
     await outbox.delete_expired(conn, now=now, keep=ENDED)
     await attempts.delete_expired(conn, missed_before=now - keep.attempts)

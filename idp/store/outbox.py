@@ -36,17 +36,6 @@ async def create_message(conn: Connection, message: Message, master: MasterKey, 
     await notify(conn, CHANNEL, message.channel)
 
 
-async def has_message(conn: Connection, recipient: str, kind: str, *, since: datetime) -> bool:
-    """Whether a message of this kind was made for this recipient since then; it looks back a day at most."""
-    found: bool = await conn.fetchval(
-        """SELECT EXISTS (SELECT FROM outbox WHERE recipient = $1 AND kind = $2 AND created_at > $3)""",
-        recipient,
-        kind,
-        since,
-    )
-    return found
-
-
 async def claim_due(
     conn: Connection, channel: Channel, now: datetime, master: MasterKey, *, limit: int, lease: timedelta
 ) -> tuple[Message, ...]:

@@ -69,7 +69,9 @@ async def create_session(
 async def find_session(
     conn: Connection, secret: str, *, now: datetime, idle: timedelta, touch: bool = True
 ) -> Session | None:
-    """The live session of this cookie, its last-seen time renewed at most once a minute unless told not to ``touch``.
+    """The live session of this cookie; unless told not to ``touch`` it, this and nothing else renews its idle time.
+
+    That is written at most once a minute.
 
     None when it has ended, passed its absolute or idle life (ASVS 7.3.1, 7.3.2), or its user is disabled (7.4.2).
     """
@@ -103,6 +105,22 @@ async def touch_session(conn: Connection, session_id: str, *, now: datetime) -> 
         session_id,
         now,
     )
+
+
+async def find_idle_session(conn: Connection, secret: str, *, now: datetime) -> Session | None:
+    """The session of this cookie if it has not ended, however long it has lain idle; looking does not renew it.
+
+    It signs nobody in: it is for what ends a session, since what was granted in it may live on (ASVS 7.4.1).
+    """
+    row = await conn.fetchrow(
+        f"""
+        SELECT {COLUMNS} FROM sessions
+        WHERE secret_hash = $1 AND ended_at IS NULL AND expires_at > $2
+        """,
+        sha256(secret),
+        now,
+    )
+    return None if row is None else _session(row)
 
 
 async def rotate_session(

@@ -320,8 +320,8 @@ async def remove_email(conn: Connection, sub: str, now: datetime) -> None:
     )
 
 
-async def lock_claimants(conn: Connection, sub: str, email_canonical: str) -> None:
-    """As ``lock``, of this user and of everybody who has claimed that address, all in one order; raises UserGone.
+async def lock_claimants(conn: Connection, email_canonical: str, *, sub: str | None = None) -> None:
+    """As ``lock``, of everybody who has claimed that address, and of this user, all in one order; raises UserGone.
 
     One confirmation of an address at a time goes on from here: each ends what waits for the others.
     """
@@ -331,7 +331,7 @@ async def lock_claimants(conn: Connection, sub: str, email_canonical: str) -> No
         sub,
         email_canonical,
     )
-    if sub not in {row["sub"] for row in rows}:
+    if sub is not None and sub not in {row["sub"] for row in rows}:
         raise UserGone(f"no user {sub}")
 
 

@@ -29,7 +29,7 @@ async def authorize(request: Request) -> Response:
     provider = provider_of(request)
 
     async def step(conn: Connection) -> Response:
-        asked = await load_request(conn, parameters)
+        asked = await load_request(provider, conn, parameters)
         request.state.client_id = asked.client.client_id
         session = await current_session(request, conn)
         standing = await stand(

@@ -46,6 +46,5 @@ async def find_active(request: Request, conn: Connection, token: str) -> AccessT
         token,
         keys=provider.keys.ring.verifiers,
         issuer=provider.issuer,
-        session_idle=provider.lifetimes.session_idle,
         now=moment(request),
     )

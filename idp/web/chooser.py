@@ -13,7 +13,7 @@ from idp.store.sessions import end_session
 from idp.store.users import hold
 from idp.web import cookies
 from idp.web.answers import allow_form_target, page, refuse, see_other
-from idp.web.flow import Visit, proceed, resume, revisit
+from idp.web.flow import Visit, end_idle, proceed, resume, revisit
 from idp.web.forms import read_page_form
 from idp.web.pages import Account, ChooserPage, ForgetPage, Person
 from idp.web.provider import moment, provider_of, transacted
@@ -34,6 +34,8 @@ async def other_account(request: Request) -> Response:
             await hold(conn, session.sub)
             await end_session(conn, session.id, now=moment(request))
             await note(request, conn, "sign_out", sub=session.sub, session_id=session.id)
+        else:
+            await end_idle(request, conn)
         await _forget(conn, visit)
         response = see_other(f"/login?interaction={visit.interaction.id}")
         cookies.clear(response, provider, "session")

@@ -9,8 +9,8 @@ from idp.base.text import say
 from idp.model.mail_link import MailLink
 from idp.model.user import User
 from idp.store.database import Connection, transaction
-from idp.store.mail_links import consume_link, revoke_links, revoke_links_to
-from idp.store.users import EmailTaken, find_user, get_user, lock_claimants, release_email, update_proved_email
+from idp.store.mail_links import consume_link
+from idp.store.users import EmailTaken, find_user, get_user, lock_claimants, update_proved_email
 from idp.web.answers import page, see_other
 from idp.web.flow import bind, current_session
 from idp.web.forms import read_page_form
@@ -21,8 +21,7 @@ from idp.web.provider import moment, provider_of, transacted
 from idp.web.recover.clearing import clear_all
 from idp.web.recover.recovery import begin_recovery
 from idp.web.recover.second_step import NEW_PASSWORD
-from idp.web.trail import note
-from idp.web.verification import PATH
+from idp.web.verification import PATH, end_claims
 
 ACCOUNT = (say("Your account"), "/account")
 SIGN_IN_FIRST = (say("Sign in first"), "/login")
@@ -53,7 +52,7 @@ async def submit(request: Request) -> Response:
 
     async def step(conn: Connection) -> Response:
         found = await get_opened(request, conn, form.get("link", ""), "verify_email")
-        await lock_claimants(conn, found.sub, found.email_canonical)
+        await lock_claimants(conn, found.email_canonical, sub=found.sub)
         link = await consume_link(conn, found.digest, "verify_email", now=moment(request))
         if link is None:
             raise gone(request)
@@ -109,15 +108,10 @@ async def _open_account(request: Request, conn: Connection, link: MailLink) -> U
 
 async def _settle(request: Request, conn: Connection, user: User, link: MailLink) -> None:
     """What a proof of an address brings with it: for this account, and for those that have claimed it."""
-    now, former = moment(request), user.email if user.email_verified else None
-    await revoke_links_to(conn, link.email_canonical, but=user.sub)
-    for sub in await release_email(conn, link.email_canonical, now, but=user.sub):
-        await note(request, conn, "email_released", actor="system", sub=sub)
-    await note(request, conn, "email_confirmed", sub=user.sub)
+    former = user.email if user.email_verified else None
+    await end_claims(request, conn, user.sub, link.email_canonical)
     if former is None or former == link.email:
         return
-    # A link that went to the former address is in a mailbox that is the account's no more.
-    await revoke_links(conn, user.sub, "reset_password")
     await write_to(request, conn, former, user, "email_changed", email=link.email)
     await notify_user(
         request, conn, replace(user, email=link.email, email_verified=True), "email_changed", email=link.email

@@ -17,11 +17,12 @@ MAX_AGE = 300
 
 async def discovery(request: Request) -> Response:
     """The metadata of this issuer, or 304 to one who has it already."""
-    document, etag = _document(provider_of(request).issuer)
+    document, etag = _document(provider_of(request).issuer, provider_of(request).prompts)
     return public_document(request, document, etag=etag, max_age=MAX_AGE)
 
 
 @cache
-def _document(issuer: str) -> tuple[bytes, str]:
-    document = json.dumps(metadata(issuer, [language.tag for language in LANGUAGES]), separators=(",", ":")).encode()
+def _document(issuer: str, prompts: tuple[str, ...]) -> tuple[bytes, str]:
+    said = metadata(issuer, [language.tag for language in LANGUAGES], prompts)
+    document = json.dumps(said, separators=(",", ":")).encode()
     return document, f'"{hashlib.sha256(document).hexdigest()[:32]}"'

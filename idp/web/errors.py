@@ -60,6 +60,18 @@ PAGE_WORDS: dict[str, tuple[Text, tuple[Text, ...]]] = {
         say("This link does not work any more"),
         (say("It was used already, it is too old, or a newer one took its place. Nothing was changed."),),
     ),
+    "sign_up_off": (
+        say("You cannot create an account here"),
+        (say("This service does not let people create accounts themselves."),),
+    ),
+    "invitation_needed": (
+        say("You need an invitation"),
+        (say("Only people who were invited can create an account here."),),
+    ),
+    "invitation_gone": (
+        say("This invitation no longer works"),
+        (say("It was already used, has expired, or was replaced by a newer one."),),
+    ),
     "cross_site": (
         say("This page was sent from another site"),
         (say("Only our own pages may do that."), _STOPPED),
@@ -98,8 +110,21 @@ PAGE_WORDS: dict[str, tuple[Text, tuple[Text, ...]]] = {
 }
 
 _ADVICE = {
-    "link_gone": say("Open the newest mail that we sent you, or ask for a new link on the page where you asked for it.")
+    "link_gone": say(
+        "Open the newest mail that we sent you, or ask for a new link on the page where you asked for it."
+    ),
+    "sign_up_off": say("If you have an account, sign in. If you need one, ask your help desk."),
+    "invitation_needed": say(
+        "If you have an account, sign in. If you were invited, open the link in the email. If not, ask your help desk."
+    ),
+    "invitation_gone": say(
+        "Open the newest email that invited you. If you have created your account already, sign in. If not, ask your "
+        "help desk for a new invitation."
+    ),
 }
+
+_SIGN_IN = (say("Sign in"), "/login")
+_ONWARD = {"sign_up_off": _SIGN_IN, "invitation_needed": _SIGN_IN, "invitation_gone": _SIGN_IN}
 
 # Asking under prompt=none is how an app finds out: these answers are no refusals of anything.
 _ORDINARY = (LoginRequired, ConsentRequired, InteractionRequired, AccountSelectionRequired)
@@ -168,6 +193,7 @@ def error_page(
         facts.append((say("App"), client_id))
     facts.append((say("Time"), Moment(moment(request))))
     content = ErrorPage(cause, title, text, tuple(facts), reference, _ADVICE.get(cause, _ASK_AGAIN))
+    onward = onward or _ONWARD.get(cause)
     return page(request, content if onward is None else replace(content, onward=onward), status=status)
 
 

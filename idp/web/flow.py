@@ -12,6 +12,8 @@ from starlette.responses import Response
 from idp.authn.assurance import assess
 from idp.authn.freshness import merge
 from idp.authn.methods.webauthn import CHALLENGE_BYTES
+from idp.authn.policy import counting
+from idp.authn.throttle import mail_arrived
 from idp.base.entropy import identifier, token
 from idp.model.assurance import Evidence
 from idp.model.authorization import Authorization, AuthorizationCode
@@ -32,7 +34,7 @@ from idp.store.interactions import (
     record_proof,
 )
 from idp.store.known_devices import remember_device
-from idp.store.sessions import create_session, end_session, find_session, rotate_session
+from idp.store.sessions import create_session, end_session, find_idle_session, find_session, rotate_session
 from idp.store.users import hold
 from idp.web import cookies
 from idp.web.answers import deliver, refuse, see_other
@@ -75,6 +77,18 @@ async def current_session(request: Request, conn: Connection, *, touch: bool = T
     # The audit trail tells in which session something happens.
     request.state.session = session
     return session
+
+
+async def end_idle(request: Request, conn: Connection, *, client_id: str | None = None) -> None:
+    """End the session that this browser has left idle, if any, and what an application was granted in it.
+
+    The browser signs out or begins another session, and can never come back to this one.
+    """
+    secret = cookies.read(request, provider_of(request), "session")
+    left = await find_idle_session(conn, secret, now=moment(request)) if secret is not None else None
+    if left is not None:
+        await end_session(conn, left.id, now=moment(request))
+        await note(request, conn, "sign_out", sub=left.sub, session_id=left.id, client_id=client_id)
 
 
 async def begin(
@@ -122,7 +136,9 @@ async def resume(request: Request, conn: Connection) -> Visit:
 async def revisit(request: Request, conn: Connection, interaction: Interaction) -> Visit:
     """The standing of an interaction as it is now."""
     heed_request(request, interaction.parameters)
-    asked = await load_request(conn, dict(interaction.parameters)) if interaction.parameters is not None else None
+    asked = None
+    if interaction.parameters is not None:
+        asked = await load_request(provider_of(request), conn, dict(interaction.parameters))
     if asked is not None:
         request.state.client_id = asked.client.client_id
     session = await current_session(request, conn)
@@ -252,11 +268,12 @@ class Established:
 
 
 async def _establish(request: Request, conn: Connection, standing: Standing, user: User, *, trust: bool) -> Established:
-    """The session with what was just proved, under a new secret (ASVS 7.2.4); another user's session ends.
+    """The session with what was just proved, under a new secret (ASVS 7.2.4); another user's session ends, or one left.
 
     Raises PageError where the session to be raised is gone.
     """
     session = standing.session
+    await mail_arrived(conn, user.sub)
     await cancel_if_shown(request, conn, user, standing.evidence)
     if session is not None and session.sub != user.sub:
         await end_session(conn, session.id, now=moment(request))
@@ -269,6 +286,7 @@ async def _establish(request: Request, conn: Connection, standing: Standing, use
             raise PageError("interaction_gone")
         await _note_sign_in(request, conn, "step_up", standing, raised.session)
         return await _with_device(request, conn, raised, user, trust=True) if trust else raised
+    await end_idle(request, conn)
     provider, now, secret = provider_of(request), moment(request), token(provider_of(request).entropy)
     created = await create_session(
         conn,
@@ -306,7 +324,7 @@ async def _note_sign_in(
     session: Session,
     news: Mapping[str, Any] = MappingProxyType({}),
 ) -> None:
-    assurance = assess(session.evidence)
+    assurance = assess(counting(session.evidence, standing.authenticators))
     await note(
         request,
         conn,

@@ -49,9 +49,7 @@ async def _refresh(request: Request, conn: Connection, client: Client, secret: s
     found = await find_refresh_token(conn, secret)
     if found is None or found.client_id != client.client_id or found.consumed_at or found.expires_at <= now:
         return None
-    authorization = await find_live_authorization(
-        conn, found.authorization_id, now=now, idle=provider.lifetimes.session_idle
-    )
+    authorization = await find_live_authorization(conn, found.authorization_id, now=now)
     if authorization is None:
         return None
     return {

@@ -16,7 +16,7 @@ from idp.store.sessions import end_session
 from idp.store.users import get_user, hold
 from idp.web import cookies
 from idp.web.answers import page, see_other
-from idp.web.flow import current_session
+from idp.web.flow import current_session, end_idle
 from idp.web.forms import read_page_form, read_parameters
 from idp.web.pages import Person, SignedOutPage, SignOutPage
 from idp.web.provider import moment, provider_of, transacted
@@ -49,6 +49,8 @@ async def logout(request: Request) -> Response:
         asked = await _checked(request, conn, given)
         session = await current_session(request, conn)
         if session is None:
+            # Of what the browser has left idle there is nobody to ask.
+            await end_idle(request, conn, client_id=_client_id(asked))
             return _gone(request, asked)
         if asked.subject == session.sub and asked.session_id in {None, session.id}:
             await _end(request, conn, session, asked)
@@ -73,6 +75,8 @@ async def sign_out(request: Request) -> Response:
         session = await current_session(request, conn)
         if session is not None:
             await _end(request, conn, session, asked)
+        else:
+            await end_idle(request, conn, client_id=_client_id(asked))
         response = _gone(request, asked) if asked.location else see_other("/signed-out")
         cookies.clear(response, provider_of(request), "session")
         return response
@@ -88,8 +92,11 @@ async def signed_out(request: Request) -> Response:
 async def _end(request: Request, conn: Connection, session: Session, asked: _Asked) -> None:
     await hold(conn, session.sub)
     await end_session(conn, session.id, now=moment(request))
-    client_id = asked.client.client_id if asked.client else None
-    await note(request, conn, "sign_out", sub=session.sub, session_id=session.id, client_id=client_id)
+    await note(request, conn, "sign_out", sub=session.sub, session_id=session.id, client_id=_client_id(asked))
+
+
+def _client_id(asked: _Asked) -> str | None:
+    return asked.client.client_id if asked.client else None
 
 
 def _gone(request: Request, asked: _Asked) -> Response:

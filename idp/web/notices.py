@@ -2,18 +2,20 @@
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from textwrap import fill
 
 from starlette.requests import Request
 
+from idp.authn.throttle import MAIL_WAITS, Limit, take
 from idp.base.entropy import Entropy, identifier
 from idp.base.text import Moment, Phrase, say
+from idp.model.attempt import Bucket
 from idp.model.message import Message
 from idp.model.user import User
 from idp.store.database import Connection
-from idp.store.outbox import create_message, has_message
+from idp.store.outbox import create_message
 from idp.web.language import Language
 from idp.web.pages import Pages
 from idp.web.provider import moment, provider_of
@@ -38,6 +40,7 @@ NOTICES: Mapping[str, tuple[str, ...]] = {
     "factor_locked": ("factor",),
     "verify_email": ("email", "link"),
     "email_in_use": (),
+    "invitation": ("email", "link", "ends_at"),
     "email_change_requested": ("email",),
     "email_changed": ("email",),
     "email_removed": ("email",),
@@ -55,12 +58,13 @@ NOTICES: Mapping[str, tuple[str, ...]] = {
 }
 """All kinds of notices, and the facts that each must be given; ``templates/mail/<kind>.txt`` has the words."""
 
-REPEATED: Mapping[str, timedelta] = {
-    "sign_in_refused_after_password": timedelta(hours=1),
-    "recovery_refused": timedelta(hours=1),
-    "new_network": timedelta(days=1),
+_LESS_AND_LESS = Limit(1, timedelta(hours=1), waits=replace(MAIL_WAITS, shortest=timedelta(hours=1)))
+REPEATED: Mapping[str, Limit] = {
+    "sign_in_refused_after_password": _LESS_AND_LESS,
+    "recovery_refused": _LESS_AND_LESS,
+    "new_network": Limit(1, timedelta(days=1)),
 }
-"""What a stranger can cause again and again is told once in so long, so that nobody's mailbox is filled."""
+"""What a stranger can cause again and again is told now and then alone, so that nobody's mailbox is filled."""
 
 _BROWSERS = (("Edg", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrom", "Chrome"), ("Safari/", "Safari"))
 _SYSTEMS = (
@@ -85,8 +89,10 @@ async def notify_user(
     _check(kind, facts)
     if user.email is None or not user.email_verified:
         return
-    if kind in REPEATED and await has_message(conn, user.email, kind, since=moment(request) - REPEATED[kind]):
-        return
+    if kind in REPEATED:
+        told = await take(conn, {Bucket("notice", user.sub, kind): REPEATED[kind]}, moment(request))
+        if not told.granted:
+            return
     await write_to(request, conn, user.email, user, kind, life=life, **facts)
 
 
@@ -127,9 +133,12 @@ class Writer:
     language: Language
 
     def message(
-        self, recipient: str, user: User, kind: str, facts: Mapping[str, object], *, life: timedelta = LIFE
+        self, recipient: str, user: User | None, kind: str, facts: Mapping[str, object], *, life: timedelta = LIFE
     ) -> Message:
-        """The mail of this kind, of use for that long; raises KeyError and TypeError as ``notify_user`` does."""
+        """The mail of this kind, of use for that long; raises KeyError and TypeError as ``notify_user`` does.
+
+        Without a user it goes to somebody who has no account yet, and whom it cannot call by a name.
+        """
         _check(kind, facts)
         subject, text = self._compose(user, kind, facts)
         return Message(
@@ -143,7 +152,7 @@ class Writer:
             not_after=self.now + life,
         )
 
-    def _compose(self, user: User, kind: str, facts: Mapping[str, object]) -> tuple[str, str]:
+    def _compose(self, user: User | None, kind: str, facts: Mapping[str, object]) -> tuple[str, str]:
         """The subject and the text; whatever people have typed stays one short line of it (A-57)."""
         said = {
             name: _fact(value) if isinstance(value, str) and name != "link" else value for name, value in facts.items()
@@ -152,7 +161,7 @@ class Writer:
             f"mail/{kind}.txt",
             self.language,
             **said,
-            username=_fact(user.username),
+            username=_fact(user.username) if user else "",
             at=Moment(self.now),
             where=self.where,
             account_url=f"{self.issuer}/account",

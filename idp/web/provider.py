@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from typing import Literal
 
 from starlette.requests import Request
 
@@ -11,6 +12,7 @@ from idp.base.clock import Clock
 from idp.base.entropy import Entropy
 from idp.keys.keyring import KeyRing
 from idp.oauth.issue import Lifetimes
+from idp.oauth.request import prompt_values
 from idp.store.database import Pool, Step, T, transact
 from idp.web.later import Later
 from idp.web.pages import Pages
@@ -46,6 +48,7 @@ class Provider:
     entropy: Entropy
     lifetimes: Lifetimes
     later: Later = field(repr=False)
+    sign_up: Literal["open", "invite", "off"] = "open"
     min_acr: str | None = None
     enrolment_grace: timedelta = timedelta(0)
     trust_life: timedelta = timedelta(0)
@@ -59,6 +62,11 @@ class Provider:
     def is_secure(self) -> bool:
         """Whether the issuer is on https, so that cookies may be bound to it."""
         return self.issuer.startswith("https://")
+
+    @property
+    def prompts(self) -> tuple[str, ...]:
+        """The prompt values that a request may have here: to create an account only where anybody may."""
+        return prompt_values(sign_up=self.sign_up == "open")
 
     @property
     def token_endpoint(self) -> str:

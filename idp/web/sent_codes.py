@@ -11,8 +11,9 @@ from starlette.responses import Response
 
 from idp.authn.methods import find_method, sms
 from idp.authn.methods.sent_code import LIFE, make_code
+from idp.authn.policy import BY_MAIL
 from idp.authn.sending import held_back
-from idp.authn.throttle import CLAIM_PHONE
+from idp.authn.throttle import CLAIM_PHONE, mail_code_limits, take
 from idp.base.entropy import identifier
 from idp.model.message import Message
 from idp.model.user import User
@@ -26,6 +27,7 @@ from idp.web.forms import read_page_form
 from idp.web.notices import write_to
 from idp.web.provider import moment, provider_of, transacted
 from idp.web.reader import language_for
+from idp.web.source import source_of
 from idp.web.trail import note, note_refusal
 
 _BY_TEXT = frozenset({"sms", CLAIM_PHONE})
@@ -94,6 +96,8 @@ async def send_code(request: Request, flow: str, user: User, method: str, recipi
             conn, method, sub=user.sub, recipient=recipient, prefix=prefix, now=now, others=others
         )
         limit = held_back(sendings, claimed=claimed) if provider.tools.limited else None
+        if limit is None and method == BY_MAIL and not await _may_mail(request, conn, user):
+            limit = "mails"
         if limit is None:
             await create_code(conn, kept)
             await _write(request, conn, user, method, recipient, code)
@@ -105,6 +109,14 @@ async def send_code(request: Request, flow: str, user: User, method: str, recipi
     limit = await transacted(request, step)
     if limit is not None:
         await note_refusal(request, "code_held_back", error=f"{method}_{limit}", detail=f"account {user.sub}")
+
+
+async def _may_mail(request: Request, conn: Connection, user: User) -> bool:
+    """Whether one more code may go to the account's mailbox: a stranger who has the password does not fill it."""
+    if not provider_of(request).tools.limited:
+        return True
+    limits = mail_code_limits(user.sub, await source_of(request, conn, user.sub))
+    return (await take(conn, limits, moment(request))).granted
 
 
 async def _write(request: Request, conn: Connection, user: User, method: str, recipient: str, code: str) -> None:

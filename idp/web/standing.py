@@ -10,6 +10,7 @@ from idp.authn.policy import (
     Outlook,
     Reason,
     Requirement,
+    counting,
     lacking,
     of_organisation,
     on_trusted_device,
@@ -86,13 +87,13 @@ class Standing:
         return self.user is not None and bool(self.evidence) and self.outlook.met and not self.reminder
 
 
-async def load_request(conn: Connection, parameters: dict[str, str]) -> AuthorizationRequest:
+async def load_request(provider: Provider, conn: Connection, parameters: dict[str, str]) -> AuthorizationRequest:
     """The checked authorization request; raises PageError or AuthorizationError."""
     client_id = parameters.get("client_id", "")
     client = await find_client(conn, client_id)
     if client is None or client.disabled_at is not None:
         raise PageError("client_unknown", client_id=claimed_id(client_id))
-    return check(parameters, client)
+    return check(parameters, client, prompts=provider.prompts)
 
 
 def hinted_subject(provider: Provider, request: AuthorizationRequest, now: datetime) -> str | None:
@@ -148,7 +149,7 @@ async def stand(
     elif interaction is not None and interaction.fresh:
         shown = recent(shown, account=account.acr, now=asked_at, life=proof_life(interaction.return_to))
     begun = by_this_password(interaction.evidence, user.password_changed_at) if interaction and user else ()
-    evidence = merge(shown, begun)
+    evidence = counting(merge(shown, begun), owned)
     organisation, enrolment = await asked_of(provider, conn, user, owned, now) if user else ((), None)
     holding = upheld(organisation, enrolment)
     if enrolment is not None and request is None and interaction is not None and is_enrolling(interaction.return_to):

@@ -3,13 +3,14 @@
 from starlette.requests import Request
 
 from idp.authn.accounts import Email
-from idp.authn.throttle import verification_limits
+from idp.authn.throttle import VERIFICATION, subject_of_name, verification_limits
 from idp.base.entropy import token
 from idp.model.attempt import Source
 from idp.model.user import User
+from idp.store.attempts import remove_tallies
 from idp.store.database import Connection
-from idp.store.mail_links import create_link
-from idp.store.users import find_by_proved_email
+from idp.store.mail_links import create_link, revoke_links_to
+from idp.store.users import find_by_proved_email, release_email
 from idp.web.limits import is_within
 from idp.web.mail_link import VERIFY_LIFE, new_link
 from idp.web.notices import write_to
@@ -44,3 +45,15 @@ async def send_link(request: Request, conn: Connection, user: User, address: Ema
         return
     url = f"{provider.issuer}{PATH}?link={secret}"
     await write_to(request, conn, address.shown, user, "verify_email", life=VERIFY_LIFE, email=address.shown, link=url)
+
+
+async def end_claims(request: Request, conn: Connection, sub: str, canonical: str) -> None:
+    """What a proof of an address brings with it, beside the address itself: whoever merely claimed it has it no more.
+
+    The mails that asked whose it is begin to be counted anew.
+    """
+    await revoke_links_to(conn, canonical, but=sub)
+    for other in await release_email(conn, canonical, moment(request), but=sub):
+        await note(request, conn, "email_released", actor="system", sub=other)
+    await note(request, conn, "email_confirmed", sub=sub)
+    await remove_tallies(conn, subject_of_name(canonical, provider_of(request).tools.master_key), factor=VERIFICATION)

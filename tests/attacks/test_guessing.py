@@ -13,7 +13,7 @@ import pytest
 
 from idp.authn import throttle
 from idp.authn.accounts import parse_email
-from idp.authn.throttle import FREE, LONGEST_WAIT, MOST_MISSES, PER_NETWORK, STRANGERS_PER_ACCOUNT, WINDOW, Guessing
+from idp.authn.throttle import FREE, GUESS_WAITS, MOST_MISSES, PER_NETWORK, STRANGERS_PER_ACCOUNT, WINDOW, Guessing
 from idp.base.clock import system_clock
 from idp.base.digest import sha256
 from idp.model.attempt import Source
@@ -87,7 +87,7 @@ async def missed_before(rig: Rig, subject: str, misses: int, *, factor: str = "t
         source = Source(f"198.18.{number}.0/24")
         limits = throttle.limits_of(Guessing.BEHIND_A_STEP, factor, subject, source, secrets=1)
         assert (await throttle.claim(partial(transact, pool), limits, rig.clock())).granted
-        rig.clock.advance(2 * LONGEST_WAIT)
+        rig.clock.advance(2 * GUESS_WAITS.longest)
 
 
 async def test_A_37_the_tenth_wrong_code_closes_for_a_while(rig: Rig) -> None:

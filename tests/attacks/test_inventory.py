@@ -466,7 +466,7 @@ def test_7_1_2_and_7_1_3_sessions_are_documented() -> None:
 
 def test_6_1_1_documented_limits_are_those_of_the_code() -> None:
     limits = {row[0]: f"{row[1]}; {row[2]}" for row in table_below("Limits on guessing")}
-    waits = f"{throttle.SHORTEST_WAIT.seconds} seconds to {throttle.LONGEST_WAIT.seconds // 3600} hour"
+    waits = f"{throttle.GUESS_WAITS.shortest.seconds} seconds to {throttle.GUESS_WAITS.longest.seconds // 3600} hour"
     window = f"{throttle.FREE} in {throttle.WINDOW.seconds // 60} minutes; waits that grow from {waits}"
     assert [text for text in limits.values() if text == window] == [window] * 3
     text = " ".join(limits.values())

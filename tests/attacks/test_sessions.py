@@ -25,7 +25,7 @@ from idp.store.users import get_user
 from idp.web.routes import ROUTES
 from tests.attacks.passkeys import add_passkey, authenticator
 from tests.cluster import Cluster, error_of, sub_of
-from tests.driver import PASSWORD, Browser, Rig, authorization, claims_of, exchange, response_of, running
+from tests.driver import PASSWORD, Browser, Rig, authorization, call, claims_of, exchange, response_of, running
 from tests.web.account.people import OTHER_PASSWORD, error_on, make_codes, sign_in
 
 FORM = {"current_password": PASSWORD, "password": OTHER_PASSWORD}
@@ -50,6 +50,10 @@ async def is_dead(cluster: Cluster, cookie: str, tokens: dict[str, str]) -> bool
         seen.add(not await refreshes(cluster, tokens))
     assert len(seen) == 1, "either all of it or nothing"
     return seen.pop()
+
+
+async def refresh(rig: Rig, token: str) -> httpx2.Response:
+    return await call(rig, "/oauth/token", {"grant_type": "refresh_token", "refresh_token": token})
 
 
 async def refreshes(cluster: Cluster, tokens: dict[str, str]) -> bool:
@@ -149,6 +153,84 @@ async def test_A_71_what_has_expired_is_refused_though_it_is_still_there(rig: Ri
     async with rig.app.state.provider.pool.acquire() as conn:
         assert await conn.fetchval("SELECT count(*) FROM sessions") == 1
         assert await conn.fetchval("SELECT count(*) FROM interactions WHERE expires_at <= $1", rig.clock()) >= 1
+
+
+async def test_7_3_1_an_application_at_work_keeps_no_browser_signed_in(rig: Rig) -> None:
+    """It refreshes for hours after its user has gone: its grant goes on, and the browser has to sign in (ASVS 7.3.1).
+
+    The grant has an idle time of its own, and ends with the session's absolute life.
+    """
+    browser = rig.browser()
+    await browser.register()
+    await browser.get(authorization())
+    tokens = (await exchange(rig, response_of(await browser.submit(decision="allow"))["code"])).json()
+    sid = claims_of(tokens["id_token"])["sid"]
+    for _ in range(13):
+        rig.clock.advance(timedelta(minutes=50))
+        tokens = (await refresh(rig, tokens["refresh_token"])).json()
+        assert claims_of(tokens["id_token"])["sid"] == sid
+        told = await call(rig, "/oauth/introspect", {"token": tokens["refresh_token"]})
+        assert told.json()["active"] is True
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    assert (await browser.http.get("/oauth/userinfo", headers=bearer)).status_code == 200
+    assert response_of(await browser.get(authorization(prompt="none")))["error"] == "login_required"
+    assert (await browser.get("/account")).url.path == "/login"
+    rig.clock.advance(timedelta(hours=12) - 13 * timedelta(minutes=50))
+    assert (await refresh(rig, tokens["refresh_token"])).json()["error"] == "invalid_grant"
+    assert (await call(rig, "/oauth/introspect", {"token": tokens["refresh_token"]})).json() == {"active": False}
+
+
+async def test_7_3_1_a_code_outlives_the_idle_time_of_its_session(rig: Rig) -> None:
+    """It was issued while the browser was signed in: half a minute later the application has its tokens all the same.
+
+    Who signs in anew sees the app among those that can use the account, and nothing of it after a sign-out everywhere.
+    """
+    browser, again = rig.browser(), rig.browser()
+    await browser.register()
+    await browser.get(authorization())
+    await browser.submit(decision="allow")
+    rig.clock.advance(timedelta(minutes=59, seconds=30))
+    async with rig.app.state.provider.pool.acquire() as conn:
+        await conn.execute("UPDATE sessions SET seen_at = $1", rig.clock() - timedelta(hours=1) + timedelta(seconds=1))
+    code = response_of(await browser.get(authorization(prompt="none")))["code"]
+    async with rig.app.state.provider.pool.acquire() as conn:
+        await conn.execute("UPDATE sessions SET seen_at = $1", rig.clock() - timedelta(hours=1))
+        await conn.execute("DELETE FROM consents")
+    tokens = (await exchange(rig, code)).json()
+    assert (await browser.get("/account")).url.path == "/login"
+    await sign_in(again)
+    assert "Example Bank" in (await again.get("/account/apps")).text
+    await again.post("/account/sessions/end-others", {})
+    assert "Example Bank" not in (await again.get("/account/apps")).text
+    assert (await refresh(rig, tokens["refresh_token"])).json()["error"] == "invalid_grant"
+
+
+@pytest.mark.parametrize("how", ["a page of ours", "the app", "another account", "a new sign-in", "somebody else"])
+async def test_A_70_what_was_granted_ends_with_an_idle_session_too(rig: Rig, how: str) -> None:
+    """The browser has nothing to end any more; its sign-out, or its next sign-in, ends what is left (ASVS 7.4.1)."""
+    browser, other = rig.browser(), rig.browser()
+    await other.register("bob")
+    await browser.register()
+    await browser.get(authorization())
+    tokens = (await exchange(rig, response_of(await browser.submit(decision="allow"))["code"])).json()
+    rig.clock.advance(timedelta(hours=2))
+    tokens = (await refresh(rig, tokens["refresh_token"])).json()
+    if how == "a page of ours":
+        await browser.post("/account/sign-out", {})
+    elif how == "the app":
+        await browser.get("/oauth/logout?" + urlencode({"id_token_hint": tokens["id_token"]}))
+    elif how == "another account":
+        page = await browser.get(authorization())
+        await browser.get(f"/login/other-account?{page.url.query.decode()}")
+    else:
+        await sign_in(browser, username="alice" if how == "a new sign-in" else "bob")
+        assert (await browser.get("/account")).url.path == "/account"
+    assert (await refresh(rig, tokens["refresh_token"])).json()["error"] == "invalid_grant"
+    bearer = {"authorization": f"Bearer {tokens['access_token']}"}
+    async with rig.browser().http as http:
+        assert (await http.get("/oauth/userinfo", headers=bearer)).status_code == 401
+    async with rig.app.state.provider.pool.acquire() as conn:
+        assert await conn.fetchval("SELECT count(*) FROM audit_events WHERE event = 'sign_out'") == 1
 
 
 async def test_A_70_an_access_token_ends_with_its_session_also_where_its_grant_lives_on(cluster: Cluster) -> None:

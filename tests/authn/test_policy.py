@@ -6,17 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from idp.authn.assurance import assess
+from idp.authn.methods import in_force
 from idp.authn.policy import (
     Enrolment,
     Outlook,
     Reason,
     Requirement,
+    counting,
     is_waivable,
     lacking,
     of_organisation,
     on_trusted_device,
     outlook,
     required,
+    reset_steps,
     upheld,
 )
 from idp.model.assurance import ACR_VALUES, Evidence, meets
@@ -29,6 +32,10 @@ SPARE = Authenticator("totp", "Spare app", "spare")
 KEY = Authenticator("webauthn", "Key", "key", device_bound=True)
 PASSKEY = Authenticator("webauthn", "Passkey", "passkey", user_verified=True)
 TRUSTED = Authenticator("webauthn", "Trusted", "trusted", device_bound=True, attested=True)
+MAIL = Authenticator("email", "Mail")
+NUMBER = Authenticator("sms", "Number", "phone")
+CODES = Authenticator("recovery", "Codes")
+BY_ITSELF = replace(PASSKEY, voluntary=True)
 ALL = (PASSWORD, APP, SPARE, KEY, PASSKEY, TRUSTED)
 
 
@@ -189,6 +196,44 @@ def test_what_was_used_last_comes_first() -> None:
 def test_a_key_that_did_not_verify_may_do_so_now() -> None:
     shown = (replace(PASSKEY, user_verified=False),)
     assert names(look("phr", shown, (PASSKEY,)).ways) == "Passkey"
+
+
+# What the user owns: then whether a code by mail is among what serves and is asked for.
+MAIL_CODES = {
+    "a password": ((PASSWORD,), True),
+    "an app": ((PASSWORD, APP), False),
+    "an app that is locked": ((PASSWORD, replace(APP, locked=True)), False),
+    "a number": ((PASSWORD, NUMBER), False),
+    "a key that does not verify": ((PASSWORD, KEY), False),
+    "a passkey": ((PASSWORD, PASSKEY), False),
+    "a passkey and no password": ((PASSKEY,), False),
+    "a passkey that the browser made by itself": ((PASSWORD, BY_ITSELF), True),
+    "recovery codes, which only stand in for it": ((PASSWORD, CODES), True),
+}
+
+
+@pytest.mark.parametrize(("owned", "serves"), MAIL_CODES.values(), ids=MAIL_CODES)
+def test_6_3_6_a_code_by_mail_serves_where_there_is_nothing_stronger(
+    owned: tuple[Authenticator, ...], serves: bool
+) -> None:
+    """Nor is it evidence for such an account, whenever it was shown, and whatever asks for it (ASVS 6.3.6)."""
+    assert in_force((*owned, MAIL)) == ((*owned, MAIL) if serves else owned)
+    has, shown = in_force((*owned, MAIL)), (PASSWORD.evidence(NOW), MAIL.evidence(NOW))
+    assert counting(shown, has) == (shown if serves else shown[:1])
+    for kind in ("account", "group", "installation", "application_request", "application_policy"):
+        found = outlook(Requirement("mfa", (Reason(kind, "mfa"),)), shown, has, NOW)
+        assert found.met is serves
+        assert "Mail" not in f"{names(found.ways)} {names(found.weak)}"
+
+
+def test_6_3_6_what_a_code_by_mail_has_shown_counts_no_more_once_no_codes_go_there() -> None:
+    """Neither with the address gone nor with such codes switched off."""
+    assert counting((PASSWORD.evidence(NOW), MAIL.evidence(NOW)), (PASSWORD,)) == (PASSWORD.evidence(NOW),)
+
+
+def test_6_4_3_a_reset_by_mail_asks_for_the_stronger_factor_and_of_a_mailbox_for_nothing_more() -> None:
+    assert reset_steps(in_force((PASSWORD, APP, MAIL))) == (APP,)
+    assert reset_steps(in_force((PASSWORD, MAIL))) == ()
 
 
 @given(st.sampled_from(ACR_VALUES), st.sets(st.sampled_from(ALL)), st.sets(st.sampled_from(ALL)))

@@ -10,25 +10,33 @@ from idp.authn import throttle
 from idp.authn.methods.totp import MOST_PER_USER
 from idp.authn.throttle import (
     FREE,
-    LONGEST_WAIT,
+    GUESS_WAITS,
+    MAIL_WAITS,
+    MAILS,
+    MAILS_A_DAY,
     MOST_MISSES,
-    SHORTEST_WAIT,
     WINDOW,
+    WRITES,
     Claim,
     Consequence,
     Guessing,
     Limit,
+    Waits,
     limits_of,
+    mail_code_limits,
     missed,
     most_misses,
     opens_at,
+    recovery_limits,
+    verification_limits,
 )
+from idp.base.seal import MasterKey
 from idp.model.attempt import Bucket, Source, Tally
 from idp.store.attempts import find_misses, lock_tallies
 from idp.store.database import Pool, transact, transaction
 from tests.authn.people import NOW
 
-SOFT = Limit(FREE, WINDOW, waits=True)
+SOFT = Limit(FREE, WINDOW, waits=GUESS_WAITS)
 STRANGER, DEVICE = Source("192.0.2.0/24"), Source("192.0.2.0/24", "ab" * 32)
 
 
@@ -52,7 +60,7 @@ def test_G6_the_chance_to_guess_a_code_over_the_life_of_the_counter() -> None:
 
 def test_G5_the_figures() -> None:
     assert (10, timedelta(minutes=15), 100) == (FREE, WINDOW, MOST_MISSES)
-    assert (timedelta(seconds=30), timedelta(hours=1)) == (SHORTEST_WAIT, LONGEST_WAIT)
+    assert Waits(timedelta(seconds=30), timedelta(hours=1)) == GUESS_WAITS
 
 
 @pytest.mark.parametrize(
@@ -83,9 +91,71 @@ def test_G5_when_the_next_attempt_is_judged(misses: int, apart: int, opens: int)
 
 
 def test_G5_a_hundred_misses_are_the_end() -> None:
-    last = Limit(FREE, WINDOW, waits=True, most=100)
+    last = Limit(FREE, WINDOW, waits=GUESS_WAITS, most=100)
     assert opens_at(after(99, limit=last, apart=timedelta(hours=2)), last) is not None
     assert opens_at(after(100, limit=last, apart=timedelta(hours=2)), last) is None
+
+
+def as_soon_as_may_be(limits: tuple[Limit, ...], life: timedelta) -> list[int]:
+    """When, in minutes from now, somebody is written to who has mails sent as soon as these limits let it be done."""
+    tallies, now, sent = [Tally(0, 0, NOW, NOW) for _ in limits], NOW, []
+    while now < NOW + life:
+        opens = [opens_at(tally, limit) for tally, limit in zip(tallies, limits, strict=True)]
+        assert None not in opens, "every wait ends"
+        now = max(now, *(one for one in opens if one is not None))
+        tallies = [missed(tally, limit, now) for tally, limit in zip(tallies, limits, strict=True)]
+        sent.append((now - NOW) // timedelta(minutes=1))
+    return sent[:-1]
+
+
+def test_A_63_a_stranger_has_about_a_dozen_mails_a_day_sent_to_somebody() -> None:
+    """Three at once, then waits that double up to four hours; and less on every day after it."""
+    first = as_soon_as_may_be((WRITES,), timedelta(days=1))
+    assert first == [0, 0, 0, 10, 30, 70, 150, 310, 550, 790, 1030, 1270]
+    assert len(as_soon_as_may_be((WRITES,), timedelta(days=30))) == len(first) + 29 * 6
+    assert len(as_soon_as_may_be((WRITES, Limit(MAILS_A_DAY, timedelta(days=1))), timedelta(days=1))) == len(first)
+
+
+@pytest.mark.parametrize(
+    ("mails", "idle", "opens"),
+    [
+        (2, 0, 0),
+        (3, 0, 10),
+        (8, 0, 240),
+        (50, 0, 240),
+        # A day without a mail, and it is as if there had been none.
+        (50, 24 * 60 - 1, 0),
+        (51, 24 * 60, 0),
+    ],
+)
+def test_how_long_a_mail_is_waited_for(mails: int, idle: int, opens: int) -> None:
+    """``idle`` is how many minutes nobody has asked since the last one."""
+    minute = timedelta(minutes=1)
+    tally = Tally(mails, 1 if mails > MAILS else mails, NOW, NOW)
+    now = NOW + idle * minute
+    opened = opens_at(tally, WRITES)
+    assert opened is not None
+    assert max(opened, now) == NOW + max(opens, idle) * minute
+    assert missed(tally, WRITES, now).misses == (1 if idle == 24 * 60 else mails + 1)
+    assert MAIL_WAITS.fades is not None
+    assert MAIL_WAITS.longest < MAIL_WAITS.fades
+
+
+def test_whose_mails_meet_which_limits() -> None:
+    """The owner's own browser waits for no stranger; one network alone does not keep an address from being proved."""
+    known = recovery_limits("alice", DEVICE)
+    assert list(known.values()) == [WRITES]
+    assert not set(known) & set(recovery_limits("alice", STRANGER))
+    assert not set(mail_code_limits("alice", DEVICE)) & set(mail_code_limits("alice", STRANGER))
+    assert Bucket("recover", "alice", "") in recovery_limits("alice", STRANGER)
+    one, other = (
+        verification_limits("alice@mail.test", source, MasterKey(b"m" * 32))
+        for source in (DEVICE, Source("198.51.100.0/24"))
+    )
+    assert len(set(one) & set(other)) == 2
+    dozen = len(as_soon_as_may_be((WRITES,), timedelta(days=1)))
+    assert all(one[bucket].waits is None and one[bucket].free > MAILS for bucket in set(one) & set(other))
+    assert dozen * 2 <= MAILS_A_DAY, "one network has half of what there is for all of them in a day"
 
 
 def test_whose_guesses_meet_which_limits() -> None:
@@ -121,7 +191,7 @@ async def test_A_38_parallel_guesses_are_judged_up_to_the_soft_limit(pool: Pool,
 async def test_A_37_a_second_factor_is_counted_over_all_sources_and_then_off(pool: Pool) -> None:
     sources = [Source(f"198.51.{number}.0/24") for number in range(MOST_MISSES)]
     for number, source in enumerate(sources):
-        one = await claimed(pool, source, number * 2 * LONGEST_WAIT)
+        one = await claimed(pool, source, number * 2 * GUESS_WAITS.longest)
         assert one.granted
     assert one.consequence is Consequence.LOCKED
     assert not (await claimed(pool, DEVICE, timedelta(days=400))).granted

@@ -33,6 +33,7 @@ COMMANDS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("client_enabled", ("client", "enable", "{client}")),
     ("client_removed", ("client", "remove", "{client}")),
     ("user_added", ("user", "add", "--username", "bob", "--email", "bob@mail.test", "--password-stdin")),
+    ("user_invited", ("user", "invite", "--email", "carol@mail.test")),
     ("recovery_started", ("user", "recover", "alice")),
     ("factor_recovery_asked", ("user", "recover", "alice", "--factors")),
     ("factor_recovery_cancelled", ("user", "recover", "alice", "--cancel")),

@@ -1,5 +1,6 @@
 """The ways to prove who one is: the visible list, and what is the same for all of them."""
 
+from collections.abc import Iterable
 from dataclasses import replace
 from functools import partial
 
@@ -26,6 +27,9 @@ __all__ = [
     "Tools",
     "authenticators",
     "find_method",
+    "find_owned",
+    "in_force",
+    "is_weak",
     "prove",
 ]
 
@@ -47,7 +51,14 @@ def find_method(name: str) -> Method | None:
 async def authenticators(
     conn: Connection, user: User, *, off: frozenset[str] = frozenset(), by_mail: bool = False
 ) -> tuple[Authenticator, ...]:
-    """Everything with which the user can sign in, in the order of METHODS; what was guessed at too often is locked.
+    """Everything with which the user can sign in: what is ``in_force`` of all that ``find_owned`` finds."""
+    return in_force(await find_owned(conn, user, off=off, by_mail=by_mail))
+
+
+async def find_owned(
+    conn: Connection, user: User, *, off: frozenset[str] = frozenset(), by_mail: bool = False
+) -> tuple[Authenticator, ...]:
+    """All that the user has, in the order of METHODS; what was guessed at too often is locked.
 
     Methods that are ``off`` are left out: they neither serve nor are asked for. ``by_mail`` is whether they are asked
     for behind a link by mail, where they are locked sooner.
@@ -59,6 +70,27 @@ async def authenticators(
         for method, found in owned
         for one in found
     )
+
+
+def in_force(owned: Iterable[Authenticator]) -> tuple[Authenticator, ...]:
+    """What of it serves and is asked for: nothing ``weak`` where there is another second factor, locked or not."""
+    found = tuple(owned)
+    if not any(map(_is_strong, found)):
+        return found
+    return tuple(one for one in found if not is_weak(one.method))
+
+
+def is_weak(name: str) -> bool:
+    """Whether this method gives way to any other second factor."""
+    method = find_method(name)
+    return method is not None and method.weak
+
+
+def _is_strong(one: Authenticator) -> bool:
+    method = find_method(one.method)
+    if method is None or method.factor is not Factor.POSSESSION:
+        return False
+    return not (method.weak or method.backup or one.voluntary)
 
 
 def _is_off(method: Method, secrets: int, misses: int, *, by_mail: bool) -> bool:

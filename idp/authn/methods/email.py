@@ -1,6 +1,7 @@
 """Codes by mail, where the operator wants them: a weak second step, since a mailbox is no device (ASVS 6.3.6).
 
-It stands beside a password and for nothing else: a reset by mail is never proved by a mail (``policy.BY_MAIL``).
+It stands beside a password and for nothing else: a reset by mail is never proved by a mail (``policy.BY_MAIL``). It is
+``weak``: whoever has an app, a passkey or a number is not satisfied by a mailbox.
 """
 
 from idp.authn.methods.method import Attempt, Factor, Method, Proved, Refusal
@@ -41,5 +42,12 @@ def amr(_evidence: Evidence) -> tuple[str, ...]:
 
 
 METHOD = Method(
-    "email", Factor.POSSESSION, amr, authenticators, check, guessing=Guessing.BEHIND_A_STEP, recipient=recipient
+    "email",
+    Factor.POSSESSION,
+    amr,
+    authenticators,
+    check,
+    guessing=Guessing.BEHIND_A_STEP,
+    weak=True,
+    recipient=recipient,
 )

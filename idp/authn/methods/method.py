@@ -106,13 +106,13 @@ class Refusal:
 class Method:
     """A kind of authenticator.
 
-    ``amr`` names a use of it in the words of RFC 8176. ``authenticators`` lists what a user has of this kind.
-    ``check`` judges one attempt, and returns a refusal rather than raising it: what was counted must be kept.
-    ``guessing`` is how it can be guessed at, None where it cannot; ``wrong`` is the cause given for a wrong guess, and
-    for one that a limit holds back. ``rename`` and ``remove`` change one credential of a user's, where there can be
-    several, and answer whether it was theirs. A ``backup`` stands in for an authenticator that was lost, and asks for
-    nothing. ``recipient`` is where a code of this method is sent to, None where the user has no such place; methods
-    without it send nothing.
+    ``amr`` names a use of it in the words of RFC 8176. ``authenticators`` lists what a user has of this kind. ``check``
+    judges one attempt, and returns a refusal rather than raising it: what was counted must be kept. ``guessing`` is how
+    it can be guessed at, None where it cannot; ``wrong`` is the cause given for a wrong guess, and for one that a limit
+    holds back. ``rename`` and ``remove`` change one credential of a user's, where there can be several, and answer
+    whether it was theirs. A ``backup`` stands in for an authenticator that was lost, and asks for nothing. A ``weak``
+    one serves, and is asked for, where the account has no other second factor. ``recipient`` is where a code of this
+    method is sent to, None where the user has no such place; methods without it send nothing.
     """
 
     name: str
@@ -124,6 +124,7 @@ class Method:
     guessing: Guessing | None = None
     wrong: str = "code_wrong"
     backup: bool = False
+    weak: bool = False
     rename: Callable[[Connection, str, str, str], Awaitable[bool]] | None = None
     remove: Callable[[Connection, str, str], Awaitable[bool]] | None = None
     recipient: Callable[[User], str | None] | None = None

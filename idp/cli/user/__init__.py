@@ -2,10 +2,11 @@
 
 import typer
 
-from idp.cli.user import access, adding, looking, recovering
+from idp.cli.user import access, adding, inviting, looking, recovering
 
 app = typer.Typer(help="Add people, and look after their accounts.", no_args_is_help=True)
 app.command("add")(adding.add_command)
+app.command("invite")(inviting.invite_command)
 app.command("list")(looking.list_command)
 app.command("show")(looking.show_command)
 app.command("disable")(access.disable_command)

@@ -5,9 +5,8 @@ from typing import Annotated
 import typer
 
 from idp.cli.output import Json, emit, refuse, run, settings
-from idp.cli.user.shown import timestamp
+from idp.cli.user.shown import timestamp, unsent
 from idp.cli.who import Who
-from idp.settings import Settings
 
 
 def recover_command(
@@ -31,7 +30,7 @@ def recover_command(
     user = run(start_recovery(installation, who))
     emit(
         {"sub": user.sub, "email": user.email},
-        f"A link for a new password goes to {user.email}.{_unsent(installation)}",
+        f"A link for a new password goes to {user.email}.{unsent(installation)}",
         as_json=as_json,
     )
 
@@ -49,10 +48,6 @@ def _recover_factors(who: str, *, cancel: bool, as_json: bool) -> None:
     emit(
         {"sub": user.sub, "email": user.email, "factor_recovery": timestamp(asked.not_before)},
         f"{user.email} is told now, and gets a link at {timestamp(asked.not_before)}, which removes the second factors "
-        f"together with the password.{_unsent(installation)}",
+        f"together with the password.{unsent(installation)}",
         as_json=as_json,
     )
-
-
-def _unsent(installation: Settings) -> str:
-    return "" if installation.mail_url else "\nIt waits in the outbox: no mail server is set (IDP_MAIL_URL)."

@@ -7,6 +7,7 @@ from types import MappingProxyType
 from idp.authn.methods import authenticators
 from idp.cli.output import emit, table
 from idp.model.user import User
+from idp.settings import Settings
 from idp.store.database import Connection
 
 
@@ -54,3 +55,8 @@ def _text(value: object) -> str:
 def timestamp(moment: datetime | None) -> str | None:
     """The moment to the second; None where there is none."""
     return None if moment is None else moment.isoformat(timespec="seconds")
+
+
+def unsent(installation: Settings) -> str:
+    """What to add to the news of a mail: that it waits, where nothing sends it."""
+    return "" if installation.mail_url else "\nIt waits in the outbox: no mail server is set (IDP_MAIL_URL)."

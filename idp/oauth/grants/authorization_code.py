@@ -29,9 +29,7 @@ async def redeem(request: TokenRequest) -> Issue | OAuthError:
             return InvalidGrant(REFUSED, detail="the code has expired")
         ended = await revoke_authorization(request.conn, found.record.authorization_id, now=request.now)
         return InvalidGrant(REFUSED, detail="the code was used again", ended=ended)
-    authorization = await find_live_authorization(
-        request.conn, found.record.authorization_id, now=request.now, idle=request.lifetimes.session_idle
-    )
+    authorization = await find_live_authorization(request.conn, found.record.authorization_id, now=request.now)
     if authorization is None:
         return InvalidGrant(REFUSED, detail="the authorization is dead")
     return await _issue(request, authorization, found.record)

@@ -10,7 +10,6 @@ from idp.oauth.issue import Issue
 from idp.oauth.parameters import words
 from idp.store.authorizations import find_live_authorization, revoke_authorization, session_is_live
 from idp.store.refresh_tokens import consume_refresh_token, create_refresh_token, find_refresh_token
-from idp.store.sessions import touch_session
 from idp.store.users import get_user
 
 REFUSED = "The refresh token is not valid, was used, or was issued to another client."
@@ -28,9 +27,7 @@ async def redeem(request: TokenRequest) -> Issue | OAuthError:
     found = await find_refresh_token(request.conn, secret, hold=True)
     if found is None or found.client_id != request.client.client_id:
         return InvalidGrant(REFUSED)
-    authorization = await find_live_authorization(
-        request.conn, found.authorization_id, now=request.now, idle=request.lifetimes.session_idle
-    )
+    authorization = await find_live_authorization(request.conn, found.authorization_id, now=request.now)
     if authorization is None or request.now >= authorization.created_at + request.lifetimes.refresh_token:
         return InvalidGrant(REFUSED, detail="the authorization is dead")
     asked = words(request.form.get("scope")) or authorization.scope
@@ -46,10 +43,9 @@ async def redeem(request: TokenRequest) -> Issue | OAuthError:
 
 
 async def _issue(request: TokenRequest, authorization: Authorization) -> Issue:
+    # It is named and not touched: an application at work does not keep a browser signed in (ASVS 7.3.1).
     session_id = authorization.session_id
-    if session_id is not None and await session_is_live(request.conn, session_id, now=request.now):
-        await touch_session(request.conn, session_id, now=request.now)
-    else:
+    if session_id is not None and not await session_is_live(request.conn, session_id, now=request.now):
         session_id = None
     return Issue(
         client=request.client,

@@ -68,8 +68,7 @@ async def withdraw(request: Request) -> Response:
 
 async def apps_of(request: Request, conn: Connection, owner: Owner) -> tuple[ConnectedApp, ...]:
     """The apps that the owner has let in."""
-    idle = provider_of(request).lifetimes.session_idle
-    return await list_apps(conn, owner.user.sub, now=moment(request), idle=idle)
+    return await list_apps(conn, owner.user.sub, now=moment(request))
 
 
 async def _found(request: Request, conn: Connection, owner: Owner) -> ConnectedApp:

@@ -59,7 +59,8 @@ async def delete(request: Request) -> Response:
 async def goodbye(request: Request) -> Response:
     """The page after that."""
     text = say("Nothing is left of it here but a note that it was deleted, and what happened to it before that.")
-    onward = (say("Make a new account"), "/register")
+    is_open = provider_of(request).sign_up == "open"
+    onward = (say("Make a new account"), "/register") if is_open else (say("Sign in"), "/login")
     return page(
         request, DonePage(say("Your account is deleted"), text, say("Apps may keep what they have seen."), onward)
     )

@@ -32,7 +32,7 @@ async def allow_return(request: Request, conn: Connection) -> None:
         return
     waiting = await find_interaction(conn, interaction_id, browser, now=moment(request))
     if waiting is not None and waiting.parameters is not None:
-        allow_form_target(request, await load_request(conn, dict(waiting.parameters)))
+        allow_form_target(request, await load_request(provider_of(request), conn, dict(waiting.parameters)))
 
 
 async def added(request: Request, conn: Connection, owner: Owner, shown: Evidence, name: Phrase) -> Response:

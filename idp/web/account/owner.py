@@ -8,7 +8,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.freshness import STEP_UP_LIFE, recent
-from idp.authn.methods import authenticators
+from idp.authn.methods import find_owned, in_force
 from idp.authn.policy import is_backup, outlook, required, upheld
 from idp.base.uri import local_path
 from idp.model.assurance import Evidence
@@ -31,11 +31,16 @@ WAYS = "/account/authenticators"
 
 @dataclass(frozen=True, slots=True)
 class Owner:
-    """The signed-in owner of the account, with what they have enrolled."""
+    """The signed-in owner of the account, with all that they own to sign in with."""
 
     session: Session
     user: User
-    enrolled: tuple[Authenticator, ...]
+    owned: tuple[Authenticator, ...]
+
+    @property
+    def enrolled(self) -> tuple[Authenticator, ...]:
+        """What of it serves and is asked for."""
+        return in_force(self.owned)
 
     @property
     def second_factors(self) -> tuple[Authenticator, ...]:
@@ -44,10 +49,10 @@ class Owner:
 
     def without(self, credential_id: str) -> "Owner":
         """The same without that authenticator; the last second factor takes with it what only stands in for it."""
-        rest = replace(self, enrolled=tuple(one for one in self.enrolled if one.credential_id != credential_id))
+        rest = replace(self, owned=tuple(one for one in self.owned if one.credential_id != credential_id))
         if rest.second_factors:
             return rest
-        return replace(rest, enrolled=tuple(one for one in rest.enrolled if not is_backup(one)))
+        return replace(rest, owned=tuple(one for one in rest.owned if not is_backup(one)))
 
     def may_change(self, now: datetime, life: timedelta = STEP_UP_LIFE) -> bool:
         """Whether a second factor, or the password where there is none, was shown so short a time ago (A-33)."""
@@ -71,7 +76,7 @@ async def find_owner(request: Request, conn: Connection) -> Owner | None:
         # It was deleted in this very moment, and the session with it.
         return None
     heed_account(request, user)
-    owner = Owner(session, user, await authenticators(conn, user, off=provider_of(request).tools.off))
+    owner = Owner(session, user, await find_owned(conn, user, off=provider_of(request).tools.off))
     now = moment(request)
     organisation, enrolment = await asked_of(provider_of(request), conn, user, owner.enrolled, now)
     holding = upheld(organisation, enrolment)

@@ -13,7 +13,10 @@ _ASK_AGAIN = say("Go back to the app and start again. If it happens again, send 
 
 @dataclass(frozen=True, slots=True)
 class RegisterPage:
-    """A new account; ``minimum`` is the length of the shortest password."""
+    """A new account; ``minimum`` is the length of the shortest password.
+
+    ``invitation`` is the secret of one, which the form carries on; the address that it went to is the account's.
+    """
 
     template: ClassVar[str] = "register.html"
     slip: Slip
@@ -24,6 +27,7 @@ class RegisterPage:
     faults: tuple[Fault, ...] = ()
     sign_in_url: str = "/login"
     minimum: int = 15
+    invitation: str | None = None
 
     @classmethod
     def sample(cls) -> Self:

@@ -12,7 +12,6 @@ from idp.authn.policy import has_passkey_alone
 from idp.authn.throttle import recovery_limits, subject_of_name
 from idp.base.entropy import token
 from idp.base.text import say
-from idp.model.attempt import Source
 from idp.store.database import Connection, Unavailable, transaction
 from idp.store.mail_links import create_link
 from idp.store.users import find_by_login, find_user
@@ -23,7 +22,7 @@ from idp.web.mail_link import RESET_LIFE, address_of_link, new_link
 from idp.web.notices import notify_user
 from idp.web.pages import DonePage, RecoverPage
 from idp.web.provider import moment, provider_of, transacted
-from idp.web.source import address_of, network_of
+from idp.web.source import source_of
 from idp.web.trail import note, note_refusal
 
 _LOG = logging.getLogger(__name__)
@@ -44,8 +43,9 @@ async def submit(request: Request) -> Response:
     canonical = canonical_login(form.get("username", ""))
     async with transaction(provider.pool) as conn:
         user = await find_by_login(conn, canonical) if canonical is not None else None
+        source = await source_of(request, conn, user.sub if user else None)
     subject = user.sub if user else subject_of_name(canonical, provider.tools.master_key)
-    if not await is_within(request, recovery_limits(subject, Source(network_of(address_of(request))))):
+    if not await is_within(request, recovery_limits(subject, source)):
         await note_refusal(request, "recovery_held_back", error="recovery_throttled")
     elif user is not None:
         provider.later.do(partial(_write_if_possible, request, user.sub))

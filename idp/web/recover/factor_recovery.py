@@ -13,13 +13,13 @@ from starlette.requests import Request
 
 from idp.authn.accounts import Email
 from idp.authn.policy import shows_more_than_mail
-from idp.authn.throttle import Limit
+from idp.authn.throttle import RECOVERY, Limit
 from idp.base.digest import sha256
 from idp.base.entropy import Entropy, token
 from idp.base.seal import MasterKey, keyed_digest
 from idp.base.text import Moment, say
 from idp.model.assurance import Evidence
-from idp.model.attempt import Bucket
+from idp.model.attempt import Bucket, Source
 from idp.model.event import Event
 from idp.model.factor_recovery import FactorRecovery
 from idp.model.user import User
@@ -48,9 +48,13 @@ CANCEL = f"{PATH}/cancel"
 FINISH = f"{PATH}/finish"
 
 
-def request_limits(sub: str) -> dict[Bucket, Limit]:
-    """The bucket of requests: so many a day for one account, since each one writes to its owner."""
-    return {Bucket("recover", f"factors {sub}", ""): Limit(REQUESTS, REQUESTS_WINDOW)}
+def request_limits(sub: str, source: Source) -> dict[Bucket, Limit]:
+    """The bucket of requests: so many a day for one account from strangers and from a known browser each.
+
+    Each one writes to its owner.
+    """
+    asker = source.name if source.device else ""
+    return {Bucket(RECOVERY, f"factors {sub}", asker): Limit(REQUESTS, REQUESTS_WINDOW)}
 
 
 def new_recovery(entropy: Entropy, user: User, address: Email, now: datetime, delay: timedelta) -> FactorRecovery:

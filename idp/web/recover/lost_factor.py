@@ -47,9 +47,10 @@ async def submit(request: Request) -> Response:
     provider = provider_of(request)
     async with transaction(provider.pool) as conn:
         user = _eligible(await resume(request, conn))
+        source = await source_of(request, conn, user.sub if user else None)
     if user is None or not provider.factor_recovery_delay:
         return see_other(f"{PATH}?{request.url.query}")
-    if not await is_within(request, request_limits(user.sub)):
+    if not await is_within(request, request_limits(user.sub, source)):
         await note_refusal(request, "recovery_held_back", error="factor_recovery_throttled")
         return see_other(f"{PATH}/asked")
 

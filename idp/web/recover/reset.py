@@ -6,7 +6,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from idp.authn.accounts import PASSWORD_SHORTEST, PASSWORD_SHORTEST_ALONE, password_fault
-from idp.authn.throttle import subjects_of
+from idp.authn.throttle import mail_arrived, subjects_of
 from idp.base.text import say
 from idp.store.attempts import remove_tallies
 from idp.store.database import Connection, transaction
@@ -110,6 +110,7 @@ async def _reset(request: Request, conn: Connection, recovery: Recovery, passwor
     # Whoever has forgotten a password has guessed at it: the new one is not held back for that.
     for subject in subjects_of(user, provider_of(request).tools.master_key):
         await remove_tallies(conn, subject, factor="password")
+    await mail_arrived(conn, user.sub)
     await note(request, conn, "password_reset", sub=user.sub, sessions=sessions)
     await notify_user(request, conn, user, "password_reset")
 

@@ -30,6 +30,7 @@ async def draw(request: Request, conn: Connection, stage: Stage) -> SignInPage:
     # What was typed is the later word than a hint of the app's own.
     hint = _typed_before(request, visit) or (standing.request.login_hint if standing.request else None)
     known = Person(standing.user.username) if standing.user else None
+    may_register = known is None and provider_of(request).sign_up == "open"
     typed = stage.form.get("username") or (known.username if known else hint) or ""
     return SignInPage(
         slip_of(standing),
@@ -39,7 +40,7 @@ async def draw(request: Request, conn: Connection, stage: Stage) -> SignInPage:
         other_account_url=f"/login/other-account?{here}" if known else None,
         fault=stage.fault,
         notice=WORDS["form_expired"] if EXPIRED in request.query_params and stage.fault is None else None,
-        register_url=None if known else f"/register?{here}",
+        register_url=f"/register?{here}" if may_register else None,
         passkey_options=json.dumps(options),
         unknown=await unknown_to_us(conn, stage),
     )

@@ -5,13 +5,13 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from idp.base.clock import system_clock
 from idp.cli.output import Json, database, emit, refuse, run, settings, table
 from idp.cli.trail import note
 from idp.cli.who import Who, get_meant
 from idp.model.assurance import ACR_VALUES
 from idp.model.group import Group
 from idp.store import groups
+from idp.store.clock import database_time
 from idp.store.database import Connection, transaction
 
 app = typer.Typer(help="Ask the same of some people.", no_args_is_help=True)
@@ -97,8 +97,8 @@ async def _find(conn: Connection, name: str) -> Group:
 async def _add(name: str, min_acr: str | None) -> Group:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         refuse("the name of a group has 1 to 64 small letters, digits, dots, dashes and underscores")
-    now = system_clock()
     async with database(settings()) as pool, transaction(pool) as conn:
+        now = await database_time(conn)
         if not await groups.create_group(conn, name, min_acr, now=now):
             refuse(f"there is a group {name!a} already")
         await note(conn, "group_added", now, details={"group": name, "min_acr": min_acr})
@@ -119,7 +119,7 @@ async def _update(name: str, min_acr: str | None) -> Group:
     async with database(settings()) as pool, transaction(pool) as conn:
         await _find(conn, name)
         await groups.update_group(conn, name, min_acr)
-        await note(conn, "group_updated", system_clock(), details={"group": name, "min_acr": min_acr})
+        await note(conn, "group_updated", await database_time(conn), details={"group": name, "min_acr": min_acr})
         return await _find(conn, name)
 
 
@@ -127,7 +127,7 @@ async def _remove(name: str) -> None:
     async with database(settings()) as pool, transaction(pool) as conn:
         await _find(conn, name)
         await groups.remove_group(conn, name)
-        await note(conn, "group_removed", system_clock(), details={"group": name})
+        await note(conn, "group_removed", await database_time(conn), details={"group": name})
 
 
 async def _change_member(name: str, who: str, *, belongs: bool) -> Group:
@@ -135,7 +135,7 @@ async def _change_member(name: str, who: str, *, belongs: bool) -> Group:
         await _find(conn, name)
         user = await get_meant(conn, who)
         if belongs and await groups.add_member(conn, name, user.sub):
-            await note(conn, "group_member_added", system_clock(), sub=user.sub, details={"group": name})
+            await note(conn, "group_member_added", await database_time(conn), sub=user.sub, details={"group": name})
         if not belongs and await groups.remove_member(conn, name, user.sub):
-            await note(conn, "group_member_removed", system_clock(), sub=user.sub, details={"group": name})
+            await note(conn, "group_member_removed", await database_time(conn), sub=user.sub, details={"group": name})
         return await _find(conn, name)

@@ -3,7 +3,6 @@
 from collections.abc import Sequence
 
 from idp.authn.throttle import subjects_of
-from idp.base.clock import system_clock
 from idp.cli.master import master_key
 from idp.cli.output import Json, database, emit, run, settings
 from idp.cli.trail import note
@@ -11,6 +10,7 @@ from idp.cli.user.shown import locked_of, print_user
 from idp.cli.who import Who, get_meant
 from idp.model.user import User
 from idp.store import attempts, authorizations, known_devices, sessions, users
+from idp.store.clock import database_time
 from idp.store.database import transaction
 
 
@@ -38,9 +38,8 @@ def remove_command(who: Who, as_json: Json = False) -> None:
 
 
 async def _disable(who: str) -> tuple[User, tuple[str, ...]]:
-    now = system_clock()
     async with database(settings()) as pool, transaction(pool) as conn:
-        user = await get_meant(conn, who)
+        user, now = await get_meant(conn, who), await database_time(conn)
         await users.disable(conn, user.sub, now)
         ended = await sessions.end_sessions_of(conn, user.sub, now)
         await authorizations.revoke_of_user(conn, user.sub, now)
@@ -52,9 +51,8 @@ async def _disable(who: str) -> tuple[User, tuple[str, ...]]:
 
 
 async def _enable(who: str) -> tuple[User, tuple[str, ...]]:
-    now = system_clock()
     async with database(settings()) as pool, transaction(pool) as conn:
-        user = await get_meant(conn, who)
+        user, now = await get_meant(conn, who), await database_time(conn)
         await users.enable(conn, user.sub, now)
         await note(conn, "user_enabled", now, sub=user.sub)
         return await users.get_user(conn, user.sub), await locked_of(conn, user)
@@ -69,7 +67,7 @@ async def _unlock(who: str) -> tuple[User, tuple[str, ...], int]:
             unlocked = await locked_of(conn, user)
             tallies = sum([await attempts.remove_tallies(conn, subject) for subject in subjects_of(user, master)])
             found = {"methods": list(unlocked), "tallies": tallies}
-            await note(conn, "user_unlocked", system_clock(), sub=user.sub, details=found)
+            await note(conn, "user_unlocked", await database_time(conn), sub=user.sub, details=found)
             return user, unlocked, tallies
 
 
@@ -85,5 +83,5 @@ async def _remove(who: str) -> User:
     async with database(settings()) as pool, transaction(pool) as conn:
         user = await get_meant(conn, who)
         await users.remove(conn, user.sub)
-        await note(conn, "user_removed", system_clock(), sub=user.sub, details={"username": user.username})
+        await note(conn, "user_removed", await database_time(conn), sub=user.sub, details={"username": user.username})
         return user

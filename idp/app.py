@@ -17,7 +17,7 @@ from idp.authn.methods.totp import ENROLMENT_LIFE
 from idp.authn.throttle import COUNTED_FOR
 from idp.base.clock import CarriedClock, Clock
 from idp.base.digest import PasswordHasher
-from idp.base.entropy import Entropy, system_entropy
+from idp.base.entropy import Entropy, identifier, system_entropy
 from idp.base.picture import read_picture
 from idp.base.resources import resource
 from idp.keys.custody import Custody, ensure_master_key
@@ -39,6 +39,7 @@ from idp.web.pages import Pages
 from idp.web.pages.brand import Brand, moved
 from idp.web.pages.overrides import override_faults
 from idp.web.provider import Provider
+from idp.web.readiness import watching
 from idp.web.recover.factor_recovery import remind_ripe
 from idp.web.routes import ROUTES
 
@@ -92,7 +93,7 @@ async def _provider(
     async with AsyncExitStack() as opened:
         pool = await open_pool(dsn)
         opened.push_async_callback(pool.close)
-        clock, _ = await opened.enter_async_context(_time(pool, given_clock))
+        clock, is_clock_off = await opened.enter_async_context(_time(pool, given_clock))
         hasher = PasswordHasher(entropy=entropy)
         opened.callback(hasher.close)
         master = await ensure_master_key(pool, settings.keys_dir, given, entropy=entropy)
@@ -119,6 +120,7 @@ async def _provider(
             entropy=entropy,
             lifetimes=_lifetimes(settings),
             later=later,
+            readiness=await opened.enter_async_context(watching(pool, identifier(entropy), is_clock_off)),
             breaches=await opened.enter_async_context(_breaches(settings)),
             sign_in_notices=settings.sign_in_notices == "on",
             factor_recovery_delay=settings.factor_recovery_delay,

@@ -14,6 +14,7 @@ from idp.oauth.issue import Lifetimes
 from idp.store.database import Pool, Step, T, transact
 from idp.web.later import Later
 from idp.web.pages import Pages
+from idp.web.readiness import Readiness
 
 
 class Allowance:
@@ -46,6 +47,7 @@ class Provider:
     entropy: Entropy
     lifetimes: Lifetimes
     later: Later = field(repr=False)
+    readiness: Readiness = field(repr=False)
     min_acr: str | None = None
     enrolment_grace: timedelta = timedelta(0)
     trust_life: timedelta = timedelta(0)

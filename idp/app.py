@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import os
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
 from urllib.parse import urlsplit
@@ -15,9 +15,9 @@ from idp.authn.breaches import BreachList, breach_client
 from idp.authn.methods import RelyingParty, Tools
 from idp.authn.methods.totp import ENROLMENT_LIFE
 from idp.authn.throttle import COUNTED_FOR
-from idp.base.clock import Clock, system_clock
+from idp.base.clock import CarriedClock, Clock
 from idp.base.digest import PasswordHasher
-from idp.base.entropy import Entropy, system_entropy
+from idp.base.entropy import Entropy, identifier, system_entropy
 from idp.base.picture import read_picture
 from idp.base.resources import resource
 from idp.keys.custody import Custody, ensure_master_key
@@ -28,7 +28,8 @@ from idp.notify.gateway import Gateway
 from idp.notify.sender import sending
 from idp.oauth.issue import Lifetimes
 from idp.settings import Settings, load_settings
-from idp.store.database import Unavailable, open_pool, transaction
+from idp.store.clock import ClockGuard, keeping_time
+from idp.store.database import Pool, Unavailable, open_pool, transaction
 from idp.store.expiry import Keep, delete_expired
 from idp.web.errors import HANDLERS
 from idp.web.forms import LARGEST_BODY
@@ -38,6 +39,7 @@ from idp.web.pages import Pages
 from idp.web.pages.brand import Brand, moved
 from idp.web.pages.overrides import override_faults
 from idp.web.provider import Provider
+from idp.web.readiness import watching
 from idp.web.recover.factor_recovery import remind_ripe
 from idp.web.routes import ROUTES
 
@@ -49,9 +51,16 @@ _LOG = logging.getLogger(__name__)
 
 
 def build(
-    settings: Settings, *, clock: Clock = system_clock, entropy: Entropy = system_entropy, spread: timedelta = SPREAD
+    settings: Settings,
+    *,
+    clock: Clock | None = None,
+    entropy: Entropy = system_entropy,
+    spread: timedelta = SPREAD,
 ) -> Starlette:
-    """The application for these settings; it reads the database they name, and closes what it opened."""
+    """The application for these settings; it reads the database they name, and closes what it opened.
+
+    Its time is that of the database, unless a ``clock`` is given.
+    """
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
@@ -74,7 +83,9 @@ def build(
 
 
 @asynccontextmanager
-async def _provider(settings: Settings, clock: Clock, entropy: Entropy, spread: timedelta) -> AsyncIterator[Provider]:
+async def _provider(
+    settings: Settings, given_clock: Clock | None, entropy: Entropy, spread: timedelta
+) -> AsyncIterator[Provider]:
     if settings.database_url is None:
         raise RuntimeError("IDP_DATABASE_URL is not set: idp serve sets it for the embedded database")
     dsn = settings.database_url.get_secret_value()
@@ -82,6 +93,7 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy, spread: 
     async with AsyncExitStack() as opened:
         pool = await open_pool(dsn)
         opened.push_async_callback(pool.close)
+        clock, is_clock_off = await opened.enter_async_context(_time(pool, given_clock))
         hasher = PasswordHasher(entropy=entropy)
         opened.callback(hasher.close)
         master = await ensure_master_key(pool, settings.keys_dir, given, entropy=entropy)
@@ -108,6 +120,7 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy, spread: 
             entropy=entropy,
             lifetimes=_lifetimes(settings),
             later=later,
+            readiness=await opened.enter_async_context(watching(pool, identifier(entropy), is_clock_off)),
             breaches=await opened.enter_async_context(_breaches(settings)),
             sign_in_notices=settings.sign_in_notices == "on",
             factor_recovery_delay=settings.factor_recovery_delay,
@@ -116,6 +129,17 @@ async def _provider(settings: Settings, clock: Clock, entropy: Entropy, spread: 
             enrolment_grace=settings.enrolment_grace,
             trust_life=timedelta(days=settings.trusted_device_days),
         )
+
+
+@asynccontextmanager
+async def _time(pool: Pool, given: Clock | None) -> AsyncIterator[tuple[Clock, Callable[[], bool]]]:
+    """Lend the time of this installation, and the word on whether the machine's own is off."""
+    if given is not None:
+        yield given, lambda: False
+        return
+    guard = ClockGuard(CarriedClock())
+    async with keeping_time(pool, guard):
+        yield guard.clock, guard.is_off
 
 
 def _party(settings: Settings) -> RelyingParty:

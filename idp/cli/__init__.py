@@ -1,26 +1,8 @@
-"""The `idp` command: one file a command group, each listed here."""
-
-import typer
-
-from idp.cli import audit, client, database, dev, group, keys, serve, templates, user
-
-app = typer.Typer(
-    help="A standalone OAuth 2 and OpenID Connect identity provider.",
-    no_args_is_help=True,
-    add_completion=False,
-    pretty_exceptions_enable=False,
-)
-app.command()(dev.dev)
-app.command()(serve.serve)
-app.add_typer(database.app, name="database")
-app.add_typer(client.app, name="client")
-app.add_typer(user.app, name="user")
-app.add_typer(group.app, name="group")
-app.add_typer(keys.app, name="keys")
-app.add_typer(audit.app, name="audit")
-app.add_typer(templates.app, name="templates")
+"""The `idp` command: what it can do is loaded when it is asked, and not by the processes that a server is made of."""
 
 
 def main() -> None:
     """Run the command line of this process, and end it with the exit status."""
+    from idp.cli.commands import app
+
     app(prog_name="idp")

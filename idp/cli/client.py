@@ -3,22 +3,23 @@
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, replace
+from datetime import datetime
 from typing import Annotated, NoReturn, TypeAlias
 
 import typer
 
-from idp.base.clock import system_clock
 from idp.base.digest import sha256
 from idp.base.entropy import identifier, system_entropy, token
 from idp.base.outside import Outside
 from idp.cli.client_options import Name, taking_metadata
 from idp.cli.logo import fetch_logo
-from idp.cli.output import Json, database, emit, refuse, run, settings, table
+from idp.cli.output import Json, database, emit, in_database, refuse, run, settings, table
 from idp.cli.trail import note
 from idp.model.client import Client
 from idp.oauth import registration
 from idp.settings import Settings
 from idp.store import clients
+from idp.store.clock import database_time
 from idp.store.database import Connection, transaction
 
 app = typer.Typer(help="Register applications, and look after them.", no_args_is_help=True)
@@ -96,9 +97,9 @@ def remove_command(client_id: ClientId, as_json: Json = False) -> None:
     )
 
 
-def new_client(metadata: Mapping[str, object]) -> tuple[Client, str]:
+def new_client(metadata: Mapping[str, object], now: datetime) -> tuple[Client, str]:
     """A new client and its secret, which is empty if it needs none."""
-    client = registration.register(metadata, client_id=identifier(system_entropy), now=system_clock())
+    client = registration.register(metadata, client_id=identifier(system_entropy), now=now)
     return _with_secret(client)
 
 
@@ -121,13 +122,13 @@ async def renew_secret(conn: Connection, client: Client) -> str:
 
 
 async def _add(metadata: Mapping[str, object]) -> tuple[Client, str]:
-    try:
-        client, secret = new_client(metadata)
-    except registration.InvalidMetadata as refusal:
-        _refuse_metadata(refusal)
     installation = settings()
     async with database(installation) as pool:
         async with transaction(pool) as conn:
+            try:
+                client, secret = new_client(metadata, await database_time(conn))
+            except registration.InvalidMetadata as refusal:
+                _refuse_metadata(refusal)
             await clients.create(conn, client)
             await note_added(conn, client)
         await fetch_logo(pool, client, _outside(installation))
@@ -167,27 +168,33 @@ async def _get(client_id: str) -> Client:
 
 
 async def _set_disabled(client_id: str, *, disabled: bool) -> Client:
-    async with database(settings()) as pool, transaction(pool) as conn:
+    async def step(conn: Connection) -> Client:
         client = await _locked(conn, client_id)
-        await clients.set_disabled(conn, client.client_id, system_clock() if disabled else None)
+        await clients.set_disabled(conn, client.client_id, await database_time(conn) if disabled else None)
         await _note(conn, "client_disabled" if disabled else "client_enabled", client)
         return await clients.get_client(conn, client.client_id)
 
+    return await in_database(settings(), step)
+
 
 async def _rotate_secret(client_id: str) -> tuple[Client, str]:
-    async with database(settings()) as pool, transaction(pool) as conn:
+    async def step(conn: Connection) -> tuple[Client, str]:
         client = await _locked(conn, client_id)
         if not registration.needs_secret(client):
             refuse(f"this client has no secret: it uses {client.token_endpoint_auth_method}")
         return client, await renew_secret(conn, client)
 
+    return await in_database(settings(), step)
+
 
 async def _remove(client_id: str) -> Client:
-    async with database(settings()) as pool, transaction(pool) as conn:
+    async def step(conn: Connection) -> Client:
         client = await _locked(conn, client_id)
         await clients.remove(conn, client.client_id)
         await _note(conn, "client_removed", client, client_name=client.client_name)
         return client
+
+    return await in_database(settings(), step)
 
 
 async def note_added(conn: Connection, client: Client) -> None:
@@ -205,7 +212,7 @@ async def note_updated(conn: Connection, before: Client, after: Client) -> None:
 
 
 async def _note(conn: Connection, event: str, client: Client, **details: str | list[str] | None) -> None:
-    await note(conn, event, system_clock(), client_id=client.client_id, details=details)
+    await note(conn, event, await database_time(conn), client_id=client.client_id, details=details)
 
 
 async def _locked(conn: Connection, client_id: str) -> Client:

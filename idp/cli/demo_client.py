@@ -9,6 +9,7 @@ from idp.base.digest import same, sha256
 from idp.cli.client import new_client, note_added, note_updated, renew_secret
 from idp.oauth import registration
 from idp.store import clients
+from idp.store.clock import database_time
 from idp.store.database import Pool, transaction
 
 
@@ -28,7 +29,7 @@ async def ensure_demo_client(pool: Pool, data_dir: Path, port: int = 8001) -> tu
     async with transaction(pool) as conn:
         client = await clients.find_client(conn, client_id)
         if client is None:
-            client, secret = new_client(metadata)
+            client, secret = new_client(metadata, await database_time(conn))
             await clients.create(conn, client)
             await note_added(conn, client)
         elif not same(sha256(secret), client.secret_hash or b""):

@@ -8,7 +8,7 @@ import typer
 
 from idp.cli import output
 from idp.cli.demo_client import ensure_demo_client
-from idp.cli.processes import accepts, launch, supervise
+from idp.cli.processes import Service, accepts, supervise
 from idp.cli.serve import server_command, with_address
 from idp.notify.addresses import OUTBOX
 from idp.settings import Settings
@@ -40,26 +40,23 @@ def dev(
 def _run(settings: Settings, environ: dict[str, str], demo_port: int, postgres: EmbeddedPostgres | None) -> int:
     dsn = settings.database_url.get_secret_value() if settings.database_url else environ["IDP_DATABASE_URL"]
     output.run(migrate(dsn))
-    server = launch(server_command(settings, log_level="warning"), environ | _with_inbox(settings))
-    try:
-        # Registered while the server is still coming up.
-        client_id, client_secret = output.run(_register_demo(dsn, settings, demo_port))
-        demo_environ = {
-            "DEMO_ISSUER": settings.issuer,
-            "DEMO_CLIENT_ID": client_id,
-            "DEMO_CLIENT_SECRET": client_secret,
-            "DEMO_PORT": str(demo_port),
-            "DEMO_DATABASE_URL": dsn,
-            "DEMO_KEYS_DIR": str(settings.keys_dir),
-            **({"DEMO_MASTER_KEY": settings.master_key.get_secret_value()} if settings.master_key else {}),
-        }
-        demo = launch([sys.executable, "-m", "idp.cli.demo"], environ | demo_environ)
-    except BaseException:
-        server.terminate()
-        server.wait()
-        raise
-    ports = (settings.port, demo_port)
-    return supervise([demo, server], postgres, ports=ports, announce=lambda: _announce(settings, demo_port))
+    client_id, client_secret = output.run(_register_demo(dsn, settings, demo_port))
+    demo_environ = {
+        "DEMO_ISSUER": settings.issuer,
+        "DEMO_CLIENT_ID": client_id,
+        "DEMO_CLIENT_SECRET": client_secret,
+        "DEMO_PORT": str(demo_port),
+        "DEMO_DATABASE_URL": dsn,
+        "DEMO_KEYS_DIR": str(settings.keys_dir),
+        **({"DEMO_MASTER_KEY": settings.master_key.get_secret_value()} if settings.master_key else {}),
+    }
+    demo = [sys.executable, "-m", "idp.cli.demo"]
+    server = server_command(settings, log_level="warning")
+    services = [
+        Service("the server", server, environ | _with_inbox(settings), settings.port, settings.host),
+        Service("the demo application", demo, environ | demo_environ, demo_port),
+    ]
+    return supervise(services, postgres, announce=lambda: _announce(settings, demo_port))
 
 
 def _with_inbox(settings: Settings) -> dict[str, str]:

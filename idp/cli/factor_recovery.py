@@ -4,7 +4,6 @@ The delay, the notices and the proofs are those of everybody: the operator sets 
 """
 
 from idp.app import pages_of
-from idp.base.clock import system_clock
 from idp.base.entropy import system_entropy
 from idp.base.seal import MasterKey
 from idp.base.text import Moment, say
@@ -15,6 +14,7 @@ from idp.cli.who import get_meant
 from idp.model.factor_recovery import FactorRecovery
 from idp.model.user import User
 from idp.settings import Settings
+from idp.store.clock import database_time
 from idp.store.database import Connection, transaction
 from idp.store.factor_recoveries import cancel_waiting
 from idp.store.outbox import create_message
@@ -40,7 +40,7 @@ async def stop_factor_recovery(installation: Settings, who: str) -> User:
     async with database(installation) as pool:
         master = await master_key(pool, installation)
         async with transaction(pool) as conn:
-            user, now = await get_meant(conn, who), system_clock()
+            user, now = await get_meant(conn, who), await database_time(conn)
             if await cancel_waiting(conn, user.sub, now=now) is None:
                 refuse("this account does not wait for the removal of its second factors")
             await note(conn, "factor_recovery_cancelled", now, sub=user.sub, details={"cause": "operator"})
@@ -49,7 +49,7 @@ async def stop_factor_recovery(installation: Settings, who: str) -> User:
 
 
 async def _begin(conn: Connection, user: User, installation: Settings, master: MasterKey) -> FactorRecovery:
-    address, now = address_of_link(user), system_clock()
+    address, now = address_of_link(user), await database_time(conn)
     if user.disabled_at is not None:
         refuse("this account is disabled: open it with `idp user enable` first")
     if address is None:
@@ -71,7 +71,8 @@ async def _tell(
 ) -> None:
     pages, language = pages_of(installation), choose(*account_locale(user))
     desk = say("your organisation's help desk")
-    writer = Writer(pages, installation.issuer, system_entropy, system_clock(), desk, language)
+    now = await database_time(conn)
+    writer = Writer(pages, installation.issuer, system_entropy, now, desk, language)
     address = address_of_link(user)
     mail = writer.message(address.shown, user, kind, facts) if address is not None else None
     text = text_of_notice(writer, user, kind, facts) if installation.sms_url is not None else None

@@ -5,13 +5,13 @@ from typing import Annotated, TypeAlias
 
 import typer
 
-from idp.base.clock import system_clock
-from idp.cli.output import Json, database, emit, refuse, run, settings, table
+from idp.cli.output import Json, database, emit, in_database, refuse, run, settings, table
 from idp.cli.trail import note
 from idp.cli.who import Who, get_meant
 from idp.model.assurance import ACR_VALUES
 from idp.model.group import Group
 from idp.store import groups
+from idp.store.clock import database_time
 from idp.store.database import Connection, transaction
 
 app = typer.Typer(help="Ask the same of some people.", no_args_is_help=True)
@@ -97,12 +97,15 @@ async def _find(conn: Connection, name: str) -> Group:
 async def _add(name: str, min_acr: str | None) -> Group:
     if not re.fullmatch(r"[a-z0-9][a-z0-9._-]{0,63}", name):
         refuse("the name of a group has 1 to 64 small letters, digits, dots, dashes and underscores")
-    now = system_clock()
-    async with database(settings()) as pool, transaction(pool) as conn:
+
+    async def step(conn: Connection) -> Group:
+        now = await database_time(conn)
         if not await groups.create_group(conn, name, min_acr, now=now):
             refuse(f"there is a group {name!a} already")
         await note(conn, "group_added", now, details={"group": name, "min_acr": min_acr})
         return await _find(conn, name)
+
+    return await in_database(settings(), step)
 
 
 async def _list() -> tuple[Group, ...]:
@@ -116,26 +119,32 @@ async def _get(name: str) -> Group:
 
 
 async def _update(name: str, min_acr: str | None) -> Group:
-    async with database(settings()) as pool, transaction(pool) as conn:
+    async def step(conn: Connection) -> Group:
         await _find(conn, name)
         await groups.update_group(conn, name, min_acr)
-        await note(conn, "group_updated", system_clock(), details={"group": name, "min_acr": min_acr})
+        await note(conn, "group_updated", await database_time(conn), details={"group": name, "min_acr": min_acr})
         return await _find(conn, name)
+
+    return await in_database(settings(), step)
 
 
 async def _remove(name: str) -> None:
-    async with database(settings()) as pool, transaction(pool) as conn:
+    async def step(conn: Connection) -> None:
         await _find(conn, name)
         await groups.remove_group(conn, name)
-        await note(conn, "group_removed", system_clock(), details={"group": name})
+        await note(conn, "group_removed", await database_time(conn), details={"group": name})
+
+    await in_database(settings(), step)
 
 
 async def _change_member(name: str, who: str, *, belongs: bool) -> Group:
-    async with database(settings()) as pool, transaction(pool) as conn:
+    async def step(conn: Connection) -> Group:
         await _find(conn, name)
         user = await get_meant(conn, who)
         if belongs and await groups.add_member(conn, name, user.sub):
-            await note(conn, "group_member_added", system_clock(), sub=user.sub, details={"group": name})
+            await note(conn, "group_member_added", await database_time(conn), sub=user.sub, details={"group": name})
         if not belongs and await groups.remove_member(conn, name, user.sub):
-            await note(conn, "group_member_removed", system_clock(), sub=user.sub, details={"group": name})
+            await note(conn, "group_member_removed", await database_time(conn), sub=user.sub, details={"group": name})
         return await _find(conn, name)
+
+    return await in_database(settings(), step)

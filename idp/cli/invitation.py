@@ -2,7 +2,6 @@
 
 from idp.app import pages_of
 from idp.authn.accounts import Email
-from idp.base.clock import system_clock
 from idp.base.entropy import system_entropy, token
 from idp.base.seal import MasterKey
 from idp.base.text import Moment, say
@@ -11,6 +10,7 @@ from idp.cli.output import database, refuse
 from idp.cli.trail import note
 from idp.model.invitation import Invitation
 from idp.settings import Settings
+from idp.store.clock import database_time
 from idp.store.database import Connection, transact
 from idp.store.invitations import create_invitation
 from idp.store.outbox import create_message
@@ -30,7 +30,7 @@ async def invite(installation: Settings, address: Email) -> Invitation:
 async def _write(conn: Connection, address: Email, installation: Settings, master: MasterKey) -> Invitation:
     if await find_by_proved_email(conn, address.canonical) is not None:
         refuse("this e-mail address belongs to an account already")
-    now, secret = system_clock(), token(system_entropy)
+    now, secret = await database_time(conn), token(system_entropy)
     invitation = new_invitation(secret, address, now)
     await create_invitation(conn, invitation)
     where = say("your organisation's help desk")

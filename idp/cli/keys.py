@@ -7,7 +7,6 @@ from typing import Annotated, Any
 
 import typer
 
-from idp.base.clock import system_clock
 from idp.base.entropy import system_entropy
 from idp.base.jwk import Algorithm
 from idp.cli.master import master_key
@@ -18,6 +17,8 @@ from idp.keys.ring import ORDER
 from idp.keys.schedule import BlastRadius, TooEarly, blast_radius, until
 from idp.model.signing_key import SigningKey
 from idp.settings import Settings
+from idp.store.clock import database_time
+from idp.store.database import Pool, connection
 
 app = typer.Typer(help="The keys that sign tokens: their state, rotation and removal.", no_args_is_help=True)
 
@@ -56,7 +57,7 @@ async def _status(settings: Settings, *, as_json: bool) -> None:
 async def _rotate(settings: Settings, alg: Algorithm, *, as_json: bool) -> None:
     async with _custody(settings) as custody:
         try:
-            rows = await rotate(custody, alg, system_clock())
+            rows = await rotate(custody, alg, await _now(custody.pool))
         except TooEarly as early:
             refuse(
                 f"the next {alg} key may sign from {_whole(early.when)}: until then there may be validators that do "
@@ -68,15 +69,20 @@ async def _rotate(settings: Settings, alg: Algorithm, *, as_json: bool) -> None:
 
 
 async def _revoke(settings: Settings, kid: str, *, dry_run: bool, as_json: bool) -> None:
-    now = system_clock()
     with _refusing_unknown():
         if dry_run:
             async with database(settings) as pool:
-                radius = blast_radius(await read_ring(pool), kid, now, settings.key_policy)
+                rows, now = await read_ring(pool), await _now(pool)
+                radius = blast_radius(rows, kid, now, settings.key_policy)
         else:
             async with _custody(settings) as custody:
-                radius = await revoke(custody, kid, now)
+                radius = await revoke(custody, kid, await _now(custody.pool))
     emit(_radius(radius, dry_run=dry_run), _radius_text(radius, dry_run=dry_run), as_json=as_json)
+
+
+async def _now(pool: Pool) -> datetime:
+    async with connection(pool) as conn:
+        return await database_time(conn)
 
 
 @contextlib.asynccontextmanager

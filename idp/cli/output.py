@@ -8,12 +8,14 @@ import sys
 from collections.abc import AsyncIterator, Coroutine, Iterable, Iterator, Mapping, Sequence
 from typing import Annotated, Any, NoReturn, TypeAlias, TypeVar
 
+import asyncpg
 import typer
 
 from idp.settings import Settings, SettingsError, load_settings
-from idp.store.database import Pool, Unavailable, open_pool
+from idp.store.database import Pool, Step, Unavailable, open_pool, transact
 from idp.store.embedded import EmbeddedError, EmbeddedPostgres
 from idp.store.migrations import migrate, pending
+from idp.store.reasons import describe
 
 Json: TypeAlias = Annotated[bool, typer.Option("--json", help="Print one JSON document for machines.")]
 _T = TypeVar("_T")
@@ -53,11 +55,13 @@ def run(work: Coroutine[Any, Any, _T]) -> _T:
 
 @contextlib.contextmanager
 def refusing() -> Iterator[None]:
-    """Refuse where the database cannot be used."""
+    """Refuse where the database cannot be used, whatever it said, in a sentence of ours."""
     try:
         yield
     except (Unavailable, EmbeddedError) as error:
         refuse(f"the database cannot be used: {error}")
+    except (asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        refuse(f"the database cannot be used: {describe(error)}")
 
 
 @contextlib.asynccontextmanager
@@ -80,6 +84,12 @@ async def database(settings: Settings) -> AsyncIterator[Pool]:
             yield pool
         finally:
             await pool.close()
+
+
+async def in_database(settings: Settings, step: Step[_T]) -> _T:
+    """What the step answers, run on the installation's database as ``transact`` does; raises as ``database``."""
+    async with database(settings) as pool:
+        return await transact(pool, step)
 
 
 async def require_migrated(dsn: str) -> None:

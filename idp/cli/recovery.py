@@ -3,7 +3,6 @@
 from idp.app import pages_of
 from idp.authn.methods import authenticators
 from idp.authn.policy import has_passkey_alone
-from idp.base.clock import system_clock
 from idp.base.entropy import system_entropy, token
 from idp.base.seal import MasterKey
 from idp.base.text import say
@@ -13,6 +12,7 @@ from idp.cli.trail import note
 from idp.cli.who import get_meant
 from idp.model.user import User
 from idp.settings import Settings
+from idp.store.clock import database_time
 from idp.store.database import Connection, transaction
 from idp.store.mail_links import create_link
 from idp.store.outbox import create_message
@@ -33,7 +33,7 @@ async def start_recovery(installation: Settings, who: str) -> User:
 
 
 async def _write(conn: Connection, user: User, installation: Settings, master: MasterKey) -> None:
-    address, now, secret = address_of_link(user), system_clock(), token(system_entropy)
+    address, now, secret = address_of_link(user), await database_time(conn), token(system_entropy)
     if user.disabled_at is not None:
         refuse("this account is disabled: open it with `idp user enable` first")
     if address is None:

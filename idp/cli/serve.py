@@ -14,7 +14,8 @@ import idp
 from idp.base.lifeline import die_with_parent
 from idp.cli import output
 from idp.cli.logs import CONFIGURATION
-from idp.cli.processes import launch, supervise
+from idp.cli.processes import why_not_listen
+from idp.cli.supervisor import supervisor_command
 from idp.settings import Settings
 from idp.store.embedded import EmbeddedPostgres
 from idp.store.migrations import migrate
@@ -33,17 +34,18 @@ def serve(
     """Run the server until Ctrl-C or SIGTERM; requests under way are finished first."""
     environ = with_address(os.environ, host, port)
     settings = output.settings(environ)
-    command = server_command(settings, workers=workers)
+    if reason := why_not_listen(settings.host, settings.port):
+        output.refuse(f"{settings.host} port {settings.port} cannot be listened on: {reason}")
+    server, data_dir = server_command(settings, workers=workers), None
     if settings.database_url is not None:
         output.run(output.require_migrated(settings.database_url.get_secret_value()))
-        sys.stdout.flush()
-        # Nothing is left for this process to look after: signals go to uvicorn itself.
-        os.execve(command[0], command, environ)  # noqa: S606 - a fixed command line, and no shell
-    with output.refusing(), EmbeddedPostgres(settings.data_dir) as postgres:
-        output.run(migrate(postgres.dsn()))
-        server = launch(command, environ | {"IDP_DATABASE_URL": postgres.dsn()})
-        status = supervise([server], postgres)
-    raise typer.Exit(status)
+    else:
+        data_dir = settings.data_dir
+        with output.refusing(), EmbeddedPostgres(data_dir) as postgres:
+            output.run(migrate(postgres.dsn()))
+    sys.stdout.flush()
+    command = supervisor_command(server, settings.host, settings.port, data_dir)
+    os.execve(command[0], command, environ)  # noqa: S606 - a fixed command line, and no shell
 
 
 def with_address(environ: Mapping[str, str], host: str | None, port: int | None) -> dict[str, str]:

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Protocol, TypeAlias, TypeVar
 import asyncpg
 from asyncpg.pool import PoolConnectionProxy
 
+from idp.store.reasons import describe
+
 if TYPE_CHECKING:
     Connection: TypeAlias = asyncpg.Connection[asyncpg.Record] | PoolConnectionProxy[asyncpg.Record]
     Pool: TypeAlias = asyncpg.Pool[asyncpg.Record]
@@ -44,8 +46,9 @@ _UNAVAILABLE = (
     asyncpg.PostgresConnectionError,
     # Shutting down, starting up, statement cancelled.
     asyncpg.OperatorInterventionError,
-    # Too many connections, disk full, out of memory.
+    # Too many connections, disk full, out of memory; and a disk that fails.
     asyncpg.InsufficientResourcesError,
+    asyncpg.PostgresIOError,
     # A standby, or a primary that has just become one.
     asyncpg.ReadOnlySQLTransactionError,
     asyncpg.IdleInTransactionSessionTimeoutError,
@@ -92,7 +95,7 @@ def unavailable_on_connect() -> Iterator[None]:
     try:
         yield
     except _LOST as error:
-        raise Unavailable(_describe(error)) from error
+        raise Unavailable(describe(error)) from error
 
 
 @contextlib.asynccontextmanager
@@ -103,16 +106,15 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
     try:
         yield acquired
     except _CONFLICTS as error:
-        # The database's own words speak of processes and of its log.
-        raise Conflict("others were changing the same at this moment, try again") from error
+        raise Conflict(describe(error)) from error
     except _UNAVAILABLE as error:
-        raise Unavailable(_describe(error)) from error
+        raise Unavailable(describe(error)) from error
     except asyncpg.InterfaceError as error:
         # The driver's word for "the connection is gone", and for a wrong use of it: only the first is the database's.
         if not _is_lost(acquired):
             _forget_values(error)
             raise
-        raise Unavailable(_describe(error)) from error
+        raise Unavailable(describe(error)) from error
     except asyncpg.PostgresError as error:
         _forget_values(error)
         raise
@@ -175,7 +177,7 @@ async def listen(
                 async for payload in payloads:
                     await callback(payload)
         except (Unavailable, *_LOST) as error:
-            _LOG.warning("listening on %s: %s", channel, _describe(error))
+            _LOG.warning("listening on %s: %s", channel, describe(error))
         except Exception:
             _LOG.exception("listening on %s: the callback failed", channel)
         await asyncio.sleep(wait)
@@ -246,7 +248,3 @@ def _forget_values(error: asyncpg.PostgresError | asyncpg.InterfaceError) -> Non
     # The driver's own complaint about an argument is a ValueError; both messages quote the value itself.
     if isinstance(error, asyncpg.DataError | ValueError):
         error.args = ("a value is not one that the database takes",)
-
-
-def _describe(error: BaseException) -> str:
-    return f"{type(error).__name__}: {error}" if str(error) else type(error).__name__

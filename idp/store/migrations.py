@@ -6,6 +6,7 @@ import asyncpg
 
 from idp.base.resources import resource
 from idp.store.database import Unavailable, unavailable_on_connect
+from idp.store.reasons import describe
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -73,7 +74,9 @@ async def _upgrade(dsn: str) -> list[str]:
             async with engine.begin() as connection:
                 return await connection.run_sync(_apply)
     except DBAPIError as error:
-        raise Unavailable(f"the database refuses the migration: {error.orig}") from error
+        # What the driver had said lies behind two wrappings.
+        cause = error.orig and error.orig.__cause__
+        raise Unavailable(f"the migration cannot be applied: {describe(cause or error)}") from error
     finally:
         await engine.dispose()
 

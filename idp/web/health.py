@@ -3,7 +3,6 @@
 from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 
-from idp.store.database import Unavailable, transaction
 from idp.web.provider import provider_of
 
 
@@ -13,10 +12,7 @@ async def live(_request: Request) -> Response:
 
 
 async def ready(request: Request) -> Response:
-    """The database answers too; 503 if not."""
-    try:
-        async with transaction(provider_of(request).pool) as conn:
-            await conn.fetchval("SELECT 1")
-    except Unavailable:
-        return JSONResponse({"status": "unavailable"}, status_code=503)
+    """The process can serve; 503 if not, with what is wrong in the words of ``store.readiness.Fault``."""
+    if faults := await provider_of(request).readiness.faults():
+        return JSONResponse({"status": "unavailable", "faults": faults}, status_code=503)
     return JSONResponse({"status": "ok"})

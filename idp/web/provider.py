@@ -16,6 +16,7 @@ from idp.oauth.request import prompt_values
 from idp.store.database import Pool, Step, T, transact
 from idp.web.later import Later
 from idp.web.pages import Pages
+from idp.web.readiness import Readiness
 
 
 class Allowance:
@@ -48,6 +49,7 @@ class Provider:
     entropy: Entropy
     lifetimes: Lifetimes
     later: Later = field(repr=False)
+    readiness: Readiness = field(repr=False)
     sign_up: Literal["open", "invite", "off"] = "open"
     min_acr: str | None = None
     enrolment_grace: timedelta = timedelta(0)

@@ -16,8 +16,8 @@ from typer.main import get_command
 
 from idp.base.entropy import system_entropy
 from idp.base.seal import load_or_create, seal
-from idp.cli import app
 from idp.cli.audit import LOOK_BACK, following, line
+from idp.cli.commands import app
 from idp.cli.demo_client import ensure_demo_client
 from idp.keys.custody import Custody, ensure_master_key, tend
 from idp.model.attempt import Bucket, Tally

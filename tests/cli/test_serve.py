@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -74,6 +75,11 @@ class Serving:
         data = self.marker.partition("=")[2].encode()
         return [pid for pid in processes() if data in read(pid, "environ") + read(pid, "cmdline")]
 
+    def server(self) -> int:
+        """Uvicorn, or the parent of its workers."""
+        [pid] = [pid for pid in self.remaining() if read(pid, "cmdline").split(b"\0")[1:3] == [b"-m", b"uvicorn"]]
+        return pid
+
     def workers(self) -> list[int]:
         return [pid for pid in self.remaining() if b"spawn_main" in read(pid, "cmdline")]
 
@@ -134,6 +140,61 @@ def test_killed_workers_and_a_killed_postgres_are_replaced(home: Path) -> None:
         eventually(lambda: read(serving.postmaster(), "comm") == b"postgres\n", "a server again")
         assert serving.postmaster() != server
         assert serving.live()
+
+
+def test_F1_a_killed_server_is_brought_back_on_the_embedded_database(home: Path) -> None:
+    with Serving(home) as serving:
+        killed, database = serving.server(), serving.postmaster()
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: read(killed, "cmdline") == b"", "it is gone")
+        eventually(serving.live, "it is up again")
+        assert serving.server() != killed
+        assert serving.postmaster() == database
+        assert "the server was killed by SIGKILL and is started again\n" in serving.said()
+        serving.process.send_signal(signal.SIGTERM)
+        assert serving.process.wait(40) == 0
+        assert serving.remaining() == []
+
+
+def test_F1_on_a_database_of_ones_own_parent_and_workers_are_brought_back(home: Path, database: str) -> None:
+    with Serving(home, "--workers=2", IDP_DATABASE_URL=database) as serving:
+        eventually(lambda: len(serving.workers()) == 2, "two workers")
+        killed, orphans = serving.server(), set(serving.workers())
+        os.kill(killed, signal.SIGKILL)
+        eventually(lambda: not orphans & set(serving.workers()), "its workers end with it")
+        eventually(lambda: len(serving.workers()) == 2, "two workers again")
+        eventually(serving.live, "they take requests")
+        assert serving.server() != killed
+        [first, second] = serving.workers()
+        os.kill(first, signal.SIGKILL)
+        eventually(lambda: len(set(serving.workers()) - {first}) == 2, "a killed worker is replaced")
+        assert second in serving.workers()
+        serving.process.send_signal(signal.SIGTERM)
+        assert serving.process.wait(40) == 0
+        assert serving.remaining() == []
+
+
+def test_what_stays_beside_the_server_is_small(home: Path, database: str) -> None:
+    with Serving(home, IDP_DATABASE_URL=database) as serving:
+        loaded = read(serving.process.pid, "maps")
+        assert not [name for name in (b"pydantic", b"asyncpg", b"cryptography") if name in loaded]
+        [size] = re.findall(rb"Rss:\s+(\d+) kB", read(serving.process.pid, "smaps_rollup"))
+        assert int(size) < 40_000
+
+
+def test_a_server_that_cannot_start_is_a_failure_and_says_why(home: Path, database: str) -> None:
+    """It is not tried again: what keeps it down is not a fault that passes."""
+    taken = {"IDP_DATABASE_URL": database, "IDP_DATA_DIR": str(home / "data"), "IDP_RSA_BITS": "2048"}
+    command = [sys.executable, "-m", "idp", "serve", f"--port={free_port()}"]
+    with Serving(home, **taken) as first:
+        first.process.send_signal(signal.SIGTERM)
+        assert first.process.wait(40) == 0
+    environ = {**os.environ, **taken, "IDP_KEYS_DIR": str(home / "other-keys")}
+    done = subprocess.run(command, cwd=ROOT, env=environ, capture_output=True, text=True, check=False, timeout=60)
+    assert done.returncode == 1
+    assert "master key" in done.stderr
+    assert "before it could be reached, and is given up" in done.stderr
+    assert "started again" not in done.stderr
 
 
 def test_on_a_database_of_ones_own_workers_end_with_a_killed_parent(home: Path, database: str) -> None:

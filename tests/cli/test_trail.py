@@ -12,7 +12,7 @@ from typing import TypeVar
 import pytest
 from typer.testing import Result
 
-from idp.cli import app
+from idp.cli.commands import app
 from idp.cli.trail import os_user
 from idp.model.event import Event
 from idp.store import known_devices, users

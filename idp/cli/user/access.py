@@ -3,15 +3,15 @@
 from collections.abc import Sequence
 
 from idp.authn.throttle import subjects_of
-from idp.base.clock import system_clock
 from idp.cli.master import master_key
-from idp.cli.output import Json, database, emit, run, settings
+from idp.cli.output import Json, database, emit, in_database, run, settings
 from idp.cli.trail import note
 from idp.cli.user.shown import locked_of, print_user
 from idp.cli.who import Who, get_meant
 from idp.model.user import User
 from idp.store import attempts, known_devices, sessions, users
-from idp.store.database import transaction
+from idp.store.clock import database_time
+from idp.store.database import Connection, transact
 
 
 def disable_command(who: Who, as_json: Json = False) -> None:
@@ -38,9 +38,8 @@ def remove_command(who: Who, as_json: Json = False) -> None:
 
 
 async def _disable(who: str) -> tuple[User, tuple[str, ...]]:
-    now = system_clock()
-    async with database(settings()) as pool, transaction(pool) as conn:
-        user = await get_meant(conn, who)
+    async def step(conn: Connection) -> tuple[User, tuple[str, ...]]:
+        user, now = await get_meant(conn, who), await database_time(conn)
         await users.disable(conn, user.sub, now)
         ended = await sessions.end_sessions_of(conn, user.sub, now)
         await note(conn, "user_disabled", now, sub=user.sub, details={"sessions": ended})
@@ -49,27 +48,33 @@ async def _disable(who: str) -> tuple[User, tuple[str, ...]]:
             await note(conn, "device_trust_ended", now, sub=user.sub, details={"count": distrusted})
         return await users.get_user(conn, user.sub), await locked_of(conn, user)
 
+    return await in_database(settings(), step)
+
 
 async def _enable(who: str) -> tuple[User, tuple[str, ...]]:
-    now = system_clock()
-    async with database(settings()) as pool, transaction(pool) as conn:
-        user = await get_meant(conn, who)
+    async def step(conn: Connection) -> tuple[User, tuple[str, ...]]:
+        user, now = await get_meant(conn, who), await database_time(conn)
         await users.enable(conn, user.sub, now)
         await note(conn, "user_enabled", now, sub=user.sub)
         return await users.get_user(conn, user.sub), await locked_of(conn, user)
+
+    return await in_database(settings(), step)
 
 
 async def _unlock(who: str) -> tuple[User, tuple[str, ...], int]:
     installation = settings()
     async with database(installation) as pool:
         master = await master_key(pool, installation)
-        async with transaction(pool) as conn:
+
+        async def step(conn: Connection) -> tuple[User, tuple[str, ...], int]:
             user = await get_meant(conn, who)
             unlocked = await locked_of(conn, user)
             tallies = sum([await attempts.remove_tallies(conn, subject) for subject in subjects_of(user, master)])
             found = {"methods": list(unlocked), "tallies": tallies}
-            await note(conn, "user_unlocked", system_clock(), sub=user.sub, details=found)
+            await note(conn, "user_unlocked", await database_time(conn), sub=user.sub, details=found)
             return user, unlocked, tallies
+
+        return await transact(pool, step)
 
 
 def _unlock_text(user: User, unlocked: Sequence[str], tallies: int) -> str:
@@ -81,8 +86,10 @@ def _unlock_text(user: User, unlocked: Sequence[str], tallies: int) -> str:
 
 
 async def _remove(who: str) -> User:
-    async with database(settings()) as pool, transaction(pool) as conn:
+    async def step(conn: Connection) -> User:
         user = await get_meant(conn, who)
         await users.remove(conn, user.sub)
-        await note(conn, "user_removed", system_clock(), sub=user.sub, details={"username": user.username})
+        await note(conn, "user_removed", await database_time(conn), sub=user.sub, details={"username": user.username})
         return user
+
+    return await in_database(settings(), step)

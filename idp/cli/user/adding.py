@@ -8,16 +8,16 @@ from urllib.parse import urlsplit
 import typer
 
 from idp.authn import accounts
-from idp.base.clock import system_clock
 from idp.base.digest import PasswordHasher
 from idp.base.entropy import identifier, system_entropy
-from idp.cli.output import Json, database, emit, refuse, run, settings
+from idp.cli.output import Json, emit, in_database, refuse, run, settings
 from idp.cli.trail import note
 from idp.cli.user.shown import document
 from idp.model.user import User
 from idp.settings import Settings
 from idp.store import users
-from idp.store.database import Connection, transaction
+from idp.store.clock import database_time
+from idp.store.database import Connection
 
 REASONS = {
     "username_short": "a user name has at least 3 characters",
@@ -62,25 +62,29 @@ async def _add(installation: Settings, username: str, email: str, phone: str, pa
         else accounts.password_fault(password, context=context, shortest=accounts.PASSWORD_SHORTEST),
     ]
     _refuse_faults([REASONS[cause] for cause in found if cause])
-    now = system_clock()
-    user = User(
-        sub=identifier(system_entropy),
-        username=accounts.shown_username(username),
-        created_at=now,
-        updated_at=now,
-        email=address.shown if address else None,
-        email_verified=address is not None,
-        phone=number,
-        phone_verified=number is not None,
-        password_hash=None if password is None else await _hash(password),
-        password_changed_at=None if password is None else now,
-    )
-    async with database(installation) as pool, transaction(pool) as conn:
+    password_hash = None if password is None else await _hash(password)
+
+    async def step(conn: Connection) -> User:
+        now = await database_time(conn)
+        user = User(
+            sub=identifier(system_entropy),
+            username=accounts.shown_username(username),
+            created_at=now,
+            updated_at=now,
+            email=address.shown if address else None,
+            email_verified=address is not None,
+            phone=number,
+            phone_verified=number is not None,
+            password_hash=password_hash,
+            password_changed_at=None if password_hash is None else now,
+        )
         created = await _create(conn, user, address.canonical if address else None)
         given = [name for name in ("email", "phone", "password_hash") if getattr(user, name) is not None]
         details = {"username": created.username, "fields": [name.removesuffix("_hash") for name in given]}
         await note(conn, "user_added", now, sub=created.sub, details=details)
         return created
+
+    return await in_database(installation, step)
 
 
 async def _create(conn: Connection, user: User, email_canonical: str | None) -> User:

@@ -5,12 +5,12 @@ from datetime import datetime
 
 from idp.authn import accounts
 from idp.authn.methods import sms
-from idp.base.clock import system_clock
 from idp.cli.output import Json, database, emit, run, settings, table
 from idp.cli.user.shown import describe, locked_of, print_user, timestamp
 from idp.cli.who import Who, get_meant
 from idp.model.user import User
 from idp.store import factor_recoveries, groups, totp_credentials, users, webauthn_credentials
+from idp.store.clock import database_time
 from idp.store.database import transaction
 
 
@@ -62,7 +62,7 @@ async def _look(who: str) -> tuple[User, tuple[str, ...], Mapping[str, object]]:
     """The account, what is switched off of it, its groups, and from when its second factors can be removed if asked."""
     async with database(settings()) as pool, transaction(pool) as conn:
         user = await get_meant(conn, who)
-        waiting = await factor_recoveries.find_waiting(conn, user.sub, now=system_clock())
+        waiting = await factor_recoveries.find_waiting(conn, user.sub, now=await database_time(conn))
         names = [group.name for group in await groups.groups_of(conn, user.sub)]
         more = {"groups": names, "factor_recovery": timestamp(waiting.not_before if waiting else None)}
         return user, await locked_of(conn, user), more

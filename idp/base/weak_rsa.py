@@ -26,13 +26,14 @@ def is_roca(modulus: int) -> bool:
     for prime in _primes(LARGEST_PRIME + 1):
         logarithms = _logarithms(prime)
         logarithm, order = logarithms.get(modulus % prime), len(logarithms)
-        common = math.gcd(period, order)
-        if logarithm is None or (logarithm - exponent) % common:
+        if logarithm is None:
             return False
-        # The one exponent below the least common multiple that fits all primes so far (Chinese remainder theorem).
-        steps = (logarithm - exponent) // common * pow(period // common, -1, order // common)
-        exponent += period * (steps % (order // common))
-        period *= order // common
+        # Step by step to an exponent that fits this prime too, each step keeping to those before.
+        steps = (exponent + step * period for step in range(order))
+        fitting = next((one for one in steps if one % order == logarithm), None)
+        if fitting is None:
+            return False
+        exponent, period = fitting, math.lcm(period, order)
     return True
 
 

@@ -14,6 +14,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from pathlib import Path
 from types import FrameType
 from typing import Any
 
@@ -180,7 +181,7 @@ def clear(group: int) -> None:
             os.killpg(group, signum)
         deadline = time.monotonic() + patience
         while _is_left(group) and time.monotonic() < deadline:
-            time.sleep(0.02)
+            time.sleep(0.05)
 
 
 def _is_left(group: int) -> bool:
@@ -192,7 +193,16 @@ def _is_left(group: int) -> bool:
         os.killpg(group, 0)
     except (ProcessLookupError, PermissionError):
         return False
-    return True
+    # Some systems take their time to reap an orphan that has ended, and it has given up its port by then.
+    return not Path("/proc/self/stat").exists() or any(_is_alive(process, group) for process in Path("/proc").iterdir())
+
+
+def _is_alive(process: Path, group: int) -> bool:
+    """Whether it is of this group and has not ended, by /proc/PID/stat: the name in brackets, state, parent, group."""
+    with contextlib.suppress(OSError, ValueError):
+        state, _parent, its_group = (process / "stat").read_text().rpartition(") ")[2].split()[:3]
+        return int(its_group) == group and state not in "ZX"
+    return False
 
 
 def _how_it_ended(status: int) -> str:

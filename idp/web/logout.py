@@ -108,7 +108,7 @@ async def _checked(request: Request, conn: Connection, given: dict[str, str]) ->
         token = verify(
             hint,
             ID_TOKEN_HINT,
-            keys=provider.keys.ring.verifiers,
+            keys=provider.keys.ring.hint_verifiers,
             issuer=provider.issuer,
             audience=None,
             now=moment(request),

@@ -103,7 +103,7 @@ def hinted_subject(provider: Provider, request: AuthorizationRequest, now: datet
         token = verify(
             request.id_token_hint,
             ID_TOKEN_HINT,
-            keys=provider.keys.ring.verifiers,
+            keys=provider.keys.ring.hint_verifiers,
             issuer=provider.issuer,
             audience=frozenset({request.client.client_id}),
             now=now,

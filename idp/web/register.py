@@ -56,7 +56,7 @@ async def submit(request: Request) -> Response:
     if await is_breached(request, wanted.password):
         return _page(request, visit, form, (_fault("password", "password_known"),))
     password_hash = await provider.tools.hasher.hash(wanted.password)
-    written_to = wanted.email if wanted.email and await may_send(request, wanted.email) else None
+    written_to = wanted.email if wanted.email and await may_send(request, wanted.email, None) else None
 
     async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)

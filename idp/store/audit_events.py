@@ -116,9 +116,9 @@ async def list_links(conn: Connection, *, after: tuple[int, int], limit: int) ->
     """The next rows behind that chain and place as links of their chains, in order, with the seals at their places."""
     rows = await conn.fetch(
         """
-        SELECT told.chain, told.place, told.id, encode(timestamptz_send(told.at), 'hex') AS at, told.event, told.actor,
-            told.sub, told.client_id, told.session_id, told.address, told.request_id, told.details::text AS details,
-            told.digest, audit_seals.digest AS sealed
+        SELECT told.digest, audit_seals.digest AS sealed, told.chain, told.place, told.id,
+            encode(timestamptz_send(told.at), 'hex') AS at, told.event, told.actor, told.sub, told.client_id,
+            told.session_id, told.address, told.request_id, told.details::text AS details
         FROM audit_events AS told
         LEFT JOIN audit_seals ON audit_seals.chain = told.chain AND audit_seals.place = told.place
         WHERE (told.chain, told.place) > ($1, $2) AND told.chain IS NOT NULL
@@ -221,12 +221,8 @@ async def _delete_prefix(conn: Connection, master: MasterKey, chain: int, before
 
 
 def _link(row: Row) -> Link:
-    said = (
-        *(str(row[name]) for name in ("chain", "place", "id")),
-        *(row["at"], row["event"], row["actor"], row["sub"], row["client_id"], row["session_id"], row["address"]),
-        *(row["request_id"], row["details"]),
-    )
-    return Link(row["chain"], row["place"], row["id"], row["digest"], said, row["sealed"])
+    digest, sealed, chain, place, id_, *rest = row
+    return Link(chain, place, id_, digest, (str(chain), str(place), str(id_), *rest), sealed)
 
 
 def _event(row: Row) -> Event:

@@ -28,8 +28,9 @@ from idp.notify.gateway import Gateway
 from idp.notify.sender import sending
 from idp.oauth.issue import Lifetimes
 from idp.settings import Settings, load_settings
+from idp.store.audit_seals import seal_chains
 from idp.store.clock import ClockGuard, keeping_time
-from idp.store.database import Pool, Unavailable, open_pool, transaction
+from idp.store.database import Pool, Unavailable, open_pool, transact
 from idp.store.expiry import Keep, delete_expired
 from idp.web.errors import HANDLERS
 from idp.web.forms import LARGEST_BODY
@@ -192,14 +193,20 @@ async def _tidy(provider: Provider, keep: Keep) -> None:
     while True:
         await asyncio.sleep(TIDY_SECONDS)
         try:
-            async with transaction(provider.pool) as conn:
-                await delete_expired(conn, keep, now=provider.clock())
+            await _tidy_once(provider, keep)
             await remind_ripe(provider)
         except Unavailable as error:
             _LOG.warning("the clean-up has to wait: %s", error)
         except Exception:
             # An operator's own template of a mail may fail, and must not end the clean-up for good.
             _LOG.exception("the clean-up failed, and is tried again")
+
+
+async def _tidy_once(provider: Provider, keep: Keep) -> None:
+    master, now = provider.tools.master_key, provider.clock()
+    # First of all, since what is to be forgotten may be too much for now.
+    await transact(provider.pool, lambda conn: seal_chains(conn, master, now))
+    await transact(provider.pool, lambda conn: delete_expired(conn, keep, master, now=now))
 
 
 @asynccontextmanager

@@ -74,7 +74,7 @@ _SECRETS = {
     "seed": base64.b32encode(TOTP_SEED).decode(),
     "master key": base64.b64encode(_MASTER.secret).decode(),
 }
-_KEPT = ("alembic_version", "signing_keys", "audit_events")
+_KEPT = ("alembic_version", "signing_keys", "audit_events", "audit_anchors", "audit_seals")
 _MANY_REFUSALS = 400
 _NUMBERS = count()
 # Nothing here is https; a context for each client would take longer than all else.

@@ -91,6 +91,16 @@ def keyed_digest(master: MasterKey, text: str, *, context: str) -> bytes:
     return hmac.digest(key, text.encode("utf-8", "surrogatepass"), "sha256")
 
 
+def derived(master: MasterKey, purpose: str) -> MasterKey:
+    """A key of its own for one purpose, which tells nothing of the master key and opens nothing that it sealed.
+
+    For what strangers can have sealed without end: random nonces of 96 bits are good for 2^32 envelopes under one key
+    (NIST SP 800-38D §8.3).
+    """
+    info = b"idp key " + purpose.encode()
+    return MasterKey(HKDF(hashes.SHA256(), length=KEY_SIZE, salt=None, info=info).derive(master.secret))
+
+
 def load_or_create(directory: Path, given: str | None, *, may_create: bool, entropy: Entropy) -> MasterKey:
     """The master key that was given, else the one in ``directory``, else a new one written there.
 

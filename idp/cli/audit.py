@@ -6,40 +6,40 @@ import json
 import re
 import sys
 from collections.abc import AsyncIterator, Iterable, Iterator
+from datetime import UTC, datetime
 from itertools import starmap
-from typing import Annotated
+from typing import Annotated, TypeAlias
 
 import typer
 
+from idp.cli.audit_verify import verify_command
 from idp.cli.output import Json, database, emit, refuse, run, settings
 from idp.cli.who import find_meant
 from idp.model.event import Event
-from idp.store.audit_events import list_events
+from idp.store.audit_events import list_events, list_page
 from idp.store.database import Connection, Pool, transaction
 from idp.store.users import find_usernames
 
-app = typer.Typer(help="Read the audit trail.", no_args_is_help=True)
+app = typer.Typer(help="Read, export and verify the audit trail.", no_args_is_help=True)
+app.command("verify")(verify_command)
 
 POLL_SECONDS = 1.0
 LOOK_BACK = 1_000
 MOST_AT_ONCE = 10_000
+PAGE = 2_000
+
+Whose: TypeAlias = Annotated[
+    str | None, typer.Option("--user", help="Only those of this user: a name or a sub, also of one removed since.")
+]
 
 Entry = tuple[Event, str | None]
 """An event, and the name of the user whom it touches if they are still there."""
 
 
-# Typer takes the one subcommand of a group for the group itself, unless there is a callback.
-@app.callback()
-def _group() -> None:
-    pass
-
-
 @app.command("tail")
 def tail_command(
     lines: Annotated[int, typer.Option("--lines", "-n", min=1, max=MOST_AT_ONCE, help="How many events at most.")] = 20,
-    user: Annotated[
-        str | None, typer.Option("--user", help="Only those of this user: a name or a sub, also of one removed since.")
-    ] = None,
+    user: Whose = None,
     follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new events as they come.")] = False,
     as_json: Json = False,
 ) -> None:
@@ -48,6 +48,45 @@ def tail_command(
         raise typer.BadParameter("one JSON document has an end: leave --json out", param_hint="--follow")
     with contextlib.suppress(KeyboardInterrupt):
         run(_tail(lines, user, follow=follow, as_json=as_json))
+
+
+@app.command("export")
+def export_command(
+    since: Annotated[datetime | None, typer.Option("--since", help="Only what happened from then on, in UTC.")] = None,
+    until: Annotated[datetime | None, typer.Option("--until", help="Only what happened before then, in UTC.")] = None,
+    user: Whose = None,
+    as_json: Json = False,
+) -> None:
+    """Print all events, the oldest first, as one JSON object a line; with --json, as one JSON array."""
+    run(_export(since and since.replace(tzinfo=UTC), until and until.replace(tzinfo=UTC), user, as_json=as_json))
+
+
+async def _export(since: datetime | None, until: datetime | None, user: str | None, *, as_json: bool) -> None:
+    before, between, after = ("[", ",\n", "]\n") if as_json else ("", "\n", "\n")
+    async with database(settings()) as pool:
+        async for entry in _exported(pool, since, until, user):
+            # Printed outside of any transaction: whoever reads may take their time.
+            sys.stdout.write(before + json.dumps(document(*entry), ensure_ascii=False))
+            before = between
+    sys.stdout.write({"[": "[]\n", "": ""}.get(before, after))
+
+
+async def _exported(
+    pool: Pool, since: datetime | None, until: datetime | None, user: str | None
+) -> AsyncIterator[Entry]:
+    """The events, a page at a time."""
+    async with transaction(pool) as conn:
+        sub = None if user is None else await _sub(conn, user)
+    last = 0
+    while True:
+        async with transaction(pool) as conn:
+            events = await list_page(conn, after=last, limit=PAGE, since=since, until=until, sub=sub)
+            entries = await _named(conn, events)
+        if not entries:
+            return
+        for entry in entries:
+            yield entry
+        last = entries[-1][0].id or 0
 
 
 async def _tail(lines: int, user: str | None, *, follow: bool, as_json: bool) -> None:

@@ -42,14 +42,15 @@ def rotate_command(alg: Alg = "RS256", as_json: Json = False) -> None:
 # A kid is base64url and may begin with a dash: what is no option of this command is taken for its argument.
 @app.command("revoke", context_settings={"ignore_unknown_options": True})
 def revoke_command(kid: Kid, dry_run: DryRun = False, as_json: Json = False) -> None:
-    """Take a key out of the published set at once and for good, and say what that breaks."""
+    """Remove a key at once and for good, published or not, and say what that breaks."""
     run(_revoke(settings(), kid, dry_run=dry_run, as_json=as_json))
 
 
 async def _status(settings: Settings, *, as_json: bool) -> None:
     async with database(settings) as pool:
         rows = await read_ring(pool)
-    ordered = sorted(rows, key=lambda row: (row.alg != "RS256", row.alg, ORDER.index(row.state), row.since))
+    published = (row for row in rows if row.is_published)
+    ordered = sorted(published, key=lambda row: (row.alg != "RS256", row.alg, ORDER.index(row.state), row.since))
     lives = [(row, until(row, rows, settings.key_policy)) for row in ordered]
     emit({"keys": [_document(*life) for life in lives]}, _table(lives), as_json=as_json)
 
@@ -130,6 +131,7 @@ def _radius(radius: BlastRadius, *, dry_run: bool) -> dict[str, Any]:
         "state": radius.state,
         "dry_run": dry_run,
         "tokens_until": _json(radius.tokens_until),
+        "hints_until": _json(radius.hints_until),
         "cached_until": _json(radius.cached_until),
         "successor": radius.successor,
         "gap_until": _json(radius.gap_until),
@@ -154,6 +156,11 @@ def _consequences(radius: BlastRadius) -> Iterator[str]:
             f"within five seconds; a validator that keeps its copy of the keys believes them until "
             f"{_whole(min(radius.tokens_until, radius.cached_until))} at the latest. Applications get new ones by "
             "refreshing or by a new sign-in."
+        )
+    if radius.hints_until is not None:
+        yield (
+            f"ID tokens signed by it would have been good as hints until {_whole(radius.hints_until)}: an application "
+            "that signs its user out with one makes us ask the user first."
         )
     if radius.state != "active":
         yield "It does not sign: new tokens are not affected."

@@ -20,6 +20,7 @@ from idp.keys.schedule import (
     Publish,
     Retire,
     Rows,
+    Withdraw,
     blast_radius,
     plan,
     rotation,
@@ -148,6 +149,8 @@ async def _act(
             await signing_keys.activate_signing_key(conn, kid, now)
         case Retire(kid):
             await signing_keys.retire_signing_key(conn, kid, now)
+        case Withdraw(kid):
+            await signing_keys.withdraw_signing_key(conn, kid, now)
         case Forget(kid):
             await signing_keys.delete_signing_key(conn, kid)
     return ring[action.kid]
@@ -171,6 +174,7 @@ _EVENTS: dict[type[Action], str] = {
     Publish: "key_published",
     Activate: "key_activated",
     Retire: "key_retired",
+    Withdraw: "key_withdrawn",
     Forget: "key_removed",
 }
 

@@ -11,17 +11,19 @@ from idp.base import jwk, seal
 from idp.base.entropy import Entropy
 from idp.base.jwk import ALGORITHMS, Algorithm, PrivateKey, PublicKey
 from idp.base.seal import MasterKey, SealBroken
-from idp.model.signing_key import SigningKey
+from idp.model.signing_key import SigningKey, State
 
-ORDER = ("active", "next", "retired")
+ORDER: tuple[State, ...] = ("active", "next", "retired")
+"""The states of the published keys, in the order in which the keys are shown."""
 
 
 @dataclass(frozen=True, slots=True)
 class Ring:
-    """Every published key, the JWK Set that publishes them, and the keys that sign.
+    """Every key that is not gone, the JWK Set of those that are published, and the keys that sign.
 
-    ``jwks`` and ``etag`` depend on nothing but the keys, so every process shows the same bytes. ``damaged``
-    are the keys that cannot be used, each by itself: no other key suffers.
+    ``jwks`` and ``etag`` depend on nothing but the keys, so every process shows the same bytes. ``verifiers`` are the
+    published keys; ``hint_verifiers`` have the withdrawn ones too, and judge nothing but ID tokens that come back as
+    hints. ``damaged`` are the keys that cannot be used, each by itself: no other key suffers.
     """
 
     keys: tuple[SigningKey, ...]
@@ -29,6 +31,7 @@ class Ring:
     etag: str
     max_age: int
     verifiers: Mapping[str, PublicKey] = field(repr=False)
+    hint_verifiers: Mapping[str, PublicKey] = field(repr=False)
     signers: Mapping[str, PrivateKey] = field(repr=False)
     damaged: frozenset[str] = frozenset()
 
@@ -44,20 +47,22 @@ def context(kid: str) -> str:
 
 def build(rows: tuple[SigningKey, ...], master: MasterKey, *, max_age: int) -> Ring:
     """The ring that these rows make under this master key; ``max_age`` in seconds."""
-    verifiers = {row.kid: key for row in rows if (key := _verifier(row)) is not None}
+    hint_verifiers = {row.kid: key for row in rows if (key := _verifier(row)) is not None}
+    published = tuple(row for row in rows if row.is_published and row.kid in hint_verifiers)
     unusable = damaged(rows, master)
     signing = {
         row.alg: jwk.load(private)
         for row, private in _unseal(rows, master)
         if row.state == "active" and row.kid not in unusable
     }
-    jwks = _jwks(row for row in rows if row.kid in verifiers)
+    jwks = _jwks(published)
     return Ring(
         keys=rows,
         jwks=jwks,
         etag=f'"{hashlib.sha256(jwks).hexdigest()[:32]}"',
         max_age=max_age,
-        verifiers=verifiers,
+        verifiers={row.kid: hint_verifiers[row.kid] for row in published},
+        hint_verifiers=hint_verifiers,
         signers=signing,
         damaged=unusable,
     )

@@ -1,7 +1,8 @@
 """The life of signing keys: what is due, as a pure function of the ring, the time and the policy.
 
 A key is published as *next* long before it signs, so that a validator which keeps the JWKS for its whole
-max-age knows it by then; it is *retired*, published still, until no token signed by it can be valid any more.
+max-age knows it by then; it is *retired*, published still, until no token signed by it can be valid any more; and then
+*withdrawn*, published no more, for as long as an application may send an ID token of a living session back as a hint.
 """
 
 from collections.abc import Iterable, Iterator
@@ -19,12 +20,16 @@ Rows: TypeAlias = tuple[SigningKey, ...]
 
 @dataclass(frozen=True, slots=True)
 class Policy:
-    """How long things live: a signing key, a cached JWKS, its spread to every node, the longest-lived token."""
+    """How long things live: a signing key, a cached JWKS, its spread to every node, the longest-lived token, a hint.
+
+    An ID token is good as a hint for as long as the session can last in which it was issued (``hint_life``).
+    """
 
     key_life: timedelta
     max_age: timedelta
     propagation: timedelta
     token_life: timedelta
+    hint_life: timedelta
 
     @property
     def lead(self) -> timedelta:
@@ -35,6 +40,11 @@ class Policy:
     def retention(self) -> timedelta:
         """How long a key stays published after its last signature."""
         return self.token_life + self.max_age + SKEW
+
+    @property
+    def memory(self) -> timedelta:
+        """How long a key is kept after its last signature, published or not."""
+        return max(self.retention, self.hint_life + SKEW)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,13 +70,20 @@ class Retire:
 
 
 @dataclass(frozen=True, slots=True)
-class Forget:
-    """Take the key out of the JWKS for good."""
+class Withdraw:
+    """Take the key out of the JWKS, and believe nothing under it but hints."""
 
     kid: str
 
 
-Action: TypeAlias = Publish | Activate | Retire | Forget
+@dataclass(frozen=True, slots=True)
+class Forget:
+    """Remove the key for good: nothing is believed under it any more."""
+
+    kid: str
+
+
+Action: TypeAlias = Publish | Activate | Retire | Withdraw | Forget
 
 
 class TooEarly(Exception):
@@ -83,7 +100,8 @@ class BlastRadius:
     """What the removal of a key breaks.
 
     ``tokens_until``: until when tokens signed by it would have been good, None if none can be left.
-    ``cached_until``: until when a validator that keeps its copy of the JWKS may go on believing them.
+    ``hints_until``: until when its ID tokens would have been good as hints, None if none can be left.
+    ``cached_until``: until when a validator that keeps its copy of the JWKS may go on believing its tokens.
     ``successor``: the published key that takes over, None if a new one is made or nothing need be taken over.
     ``gap_until``: until when a validator that keeps its copy may not know the successor, None if all know it.
     """
@@ -92,6 +110,7 @@ class BlastRadius:
     alg: str
     state: State
     tokens_until: datetime | None
+    hints_until: datetime | None
     cached_until: datetime
     successor: str | None
     gap_until: datetime | None
@@ -104,8 +123,7 @@ def plan(rows: Rows, now: datetime, policy: Policy, *, damaged: frozenset[str] =
     private half does not open: they are replaced at once, since they cannot sign.
     """
     lines = (_line(alg, rows, now, policy, damaged) for alg in ALGORITHMS)
-    gone = (Forget(key.kid) for key in rows if key.retired_at and now >= key.retired_at + policy.retention)
-    return (*(action for line in lines for action in line), *gone)
+    return (*(action for line in lines for action in line), *_farewells(rows, now, policy))
 
 
 def rotation(rows: Rows, alg: Algorithm, now: datetime, policy: Policy) -> tuple[Action, ...]:
@@ -126,7 +144,7 @@ def ready_at(key: SigningKey, policy: Policy) -> datetime:
 def until(key: SigningKey, rows: Rows, policy: Policy) -> datetime | None:
     """When the key leaves its present state if nobody interferes; None if that is not known yet."""
     if key.retired_at is not None:
-        return key.retired_at + policy.retention
+        return key.retired_at + (policy.retention if key.is_published else policy.memory)
     active, waiting = _find(rows, key.alg, "active"), _find(rows, key.alg, "next")
     return None if active is None or waiting is None else _changeover(active, waiting, policy)
 
@@ -140,14 +158,14 @@ def blast_radius(rows: Rows, kid: str, now: datetime, policy: Policy) -> BlastRa
     if key.state == "active":
         successor = _find(rows, key.alg, "next")
         gap = now + policy.lead if successor is None else ready_at(successor, policy)
-    last_signature = {"next": None, "active": now, "retired": key.retired_at}[key.state]
-    tokens_until = None if last_signature is None else last_signature + policy.token_life
+    last_signature = now if key.state == "active" else key.retired_at
     return BlastRadius(
         kid=kid,
         alg=key.alg,
         state=key.state,
-        tokens_until=_if_after(tokens_until, now),
-        cached_until=now + policy.max_age,
+        tokens_until=_if_after(last_signature and last_signature + policy.token_life, now),
+        hints_until=_if_after(last_signature and last_signature + policy.hint_life, now),
+        cached_until=(key.withdrawn_at or now) + policy.max_age,
         successor=successor.kid if successor else None,
         gap_until=_if_after(gap, now),
     )
@@ -167,6 +185,17 @@ def _line(alg: Algorithm, rows: Rows, now: datetime, policy: Policy, damaged: fr
         yield Publish(alg)
     elif now >= _changeover(active, waiting, policy):
         yield from (Retire(active.kid), Activate(waiting.kid), Publish(alg))
+
+
+def _farewells(rows: Rows, now: datetime, policy: Policy) -> Iterator[Action]:
+    """What is due for the keys that sign no more."""
+    for key in rows:
+        if key.retired_at is None:
+            continue
+        if now >= key.retired_at + policy.memory:
+            yield Forget(key.kid)
+        elif key.is_published and now >= key.retired_at + policy.retention:
+            yield Withdraw(key.kid)
 
 
 def _retirement(active: SigningKey | None) -> Iterable[Retire]:

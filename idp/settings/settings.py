@@ -246,6 +246,7 @@ class Settings(BaseModel):
             max_age=self.jwks_max_age,
             propagation=self.key_propagation,
             token_life=max(self.access_token_life, self.id_token_life),
+            hint_life=self.session_life,
         )
 
     @property

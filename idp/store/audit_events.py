@@ -2,8 +2,12 @@
 
 from collections.abc import Iterable
 from datetime import datetime, timedelta
+from itertools import takewhile
 
+from idp.base.seal import MasterKey
+from idp.model.audit_chain import Link
 from idp.model.event import Activity, Event
+from idp.store.audit_anchors import move_anchor
 from idp.store.database import Connection, Row
 
 COLUMNS = "id, at, event, actor, sub, client_id, session_id, address, request_id, details"
@@ -81,9 +85,144 @@ async def list_activity(
     return tuple(Activity(_event(row), row["user_agent"], row["client_name"]) for row in rows)
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget events older than that; of those younger than 80 days the database lets none go, whoever asks."""
-    await conn.execute("DELETE FROM audit_events WHERE at < $1", now - keep)
+async def list_page(
+    conn: Connection,
+    *,
+    after: int,
+    limit: int,
+    since: datetime | None = None,
+    until: datetime | None = None,
+    sub: str | None = None,
+) -> tuple[Event, ...]:
+    """The next events behind that place in the trail, oldest first: from then on, before then, of one account."""
+    rows = await conn.fetch(
+        f"""
+        SELECT {COLUMNS} FROM audit_events
+        WHERE id > $1 AND ($3::timestamptz IS NULL OR at >= $3) AND ($4::timestamptz IS NULL OR at < $4)
+          AND ($5::text IS NULL OR sub = $5)
+        ORDER BY id
+        LIMIT $2
+        """,
+        after,
+        limit,
+        since,
+        until,
+        sub,
+    )
+    return tuple(_event(row) for row in rows)
+
+
+async def list_links(conn: Connection, *, after: tuple[int, int], limit: int) -> tuple[Link, ...]:
+    """The next rows behind that chain and place as links of their chains, in order, with the seals at their places."""
+    rows = await conn.fetch(
+        """
+        SELECT told.digest, audit_seals.digest AS sealed, told.chain, told.place, told.id,
+            encode(timestamptz_send(told.at), 'hex') AS at, told.event, told.actor, told.sub, told.client_id,
+            told.session_id, told.address, told.request_id, told.details::text AS details
+        FROM audit_events AS told
+        LEFT JOIN audit_seals ON audit_seals.chain = told.chain AND audit_seals.place = told.place
+        WHERE (told.chain, told.place) > ($1, $2) AND told.chain IS NOT NULL
+        ORDER BY told.chain, told.place
+        LIMIT $3
+        """,
+        *after,
+        limit,
+    )
+    return tuple(_link(row) for row in rows)
+
+
+async def count_unchained(conn: Connection) -> tuple[int, int | None]:
+    """How many rows are in no chain, since they were written before there were any, and the newest of them."""
+    row = await conn.fetchrow("""SELECT count(*) AS count, max(id) AS newest FROM audit_events WHERE chain IS NULL""")
+    assert row is not None
+    return row["count"], row["newest"]
+
+
+async def delete_expired(
+    conn: Connection, master: MasterKey, *, now: datetime, keep: timedelta, limit: int = 10_000
+) -> int:
+    """Forget events older than that, at most so many, and say how many; where it is fewer, there are no more.
+
+    A chain loses its oldest rows alone, and leaves an anchor from which on it can be verified: an event goes once all
+    before it in its chain can go. Of those younger than 80 days the database lets none go, whoever asks.
+    """
+    before = now - keep
+    deleted = await _delete_unchained(conn, before, limit)
+    for chain in await _expired_chains(conn, before, limit):
+        if deleted >= limit:
+            break
+        deleted += await _delete_prefix(conn, master, chain, before, limit - deleted)
+    return deleted
+
+
+async def _delete_unchained(conn: Connection, before: datetime, limit: int) -> int:
+    rows = await conn.fetch(
+        """
+        DELETE FROM audit_events
+        WHERE id IN (SELECT id FROM audit_events WHERE at < $1 AND chain IS NULL ORDER BY at LIMIT $2)
+        RETURNING id
+        """,
+        before,
+        limit,
+    )
+    return len(rows)
+
+
+async def _expired_chains(conn: Connection, before: datetime, limit: int) -> tuple[int, ...]:
+    """The chains whose first row is that old."""
+    rows = await conn.fetch(
+        """
+        WITH RECURSIVE chains (chain) AS (
+            SELECT min(chain) FROM audit_events
+            UNION ALL
+            SELECT (SELECT min(chain) FROM audit_events WHERE chain > chains.chain) FROM chains
+            WHERE chain IS NOT NULL
+        )
+        SELECT chains.chain
+        FROM chains
+        CROSS JOIN LATERAL (
+            SELECT at FROM audit_events
+            WHERE chain = chains.chain AND chain IS NOT NULL
+            ORDER BY place
+            LIMIT 1
+        ) AS oldest
+        WHERE oldest.at < $1
+        ORDER BY chains.chain
+        LIMIT $2
+        """,
+        before,
+        limit,
+    )
+    return tuple(row["chain"] for row in rows)
+
+
+async def _delete_prefix(conn: Connection, master: MasterKey, chain: int, before: datetime, limit: int) -> int:
+    rows = await conn.fetch(
+        """
+        SELECT place, digest, at < $2 AS is_expired FROM audit_events
+        WHERE chain = $1 AND chain IS NOT NULL
+        ORDER BY place
+        LIMIT $3
+        """,
+        chain,
+        before,
+        limit,
+    )
+    expired = list(takewhile(lambda row: row["is_expired"], rows))
+    if not expired:
+        # Another process was here first.
+        return 0
+    last = expired[-1]
+    await move_anchor(conn, master, chain, last["place"], last["digest"])
+    deleted = await conn.fetch(
+        """DELETE FROM audit_events WHERE chain = $1 AND place <= $2 RETURNING id""", chain, last["place"]
+    )
+    return len(deleted)
+
+
+def _link(row: Row) -> Link:
+    digest, sealed, chain, place, id_, *rest = row
+    return Link(chain, place, id_, digest, (str(chain), str(place), str(id_), *rest), sealed)
 
 
 def _event(row: Row) -> Event:

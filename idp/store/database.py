@@ -132,6 +132,13 @@ async def transaction(pool: Pool) -> AsyncIterator[Connection]:
         yield conn
 
 
+@contextlib.asynccontextmanager
+async def snapshot(pool: Pool) -> AsyncIterator[Connection]:
+    """Lend a connection that reads everything as it is at one moment, and can change nothing; raise Unavailable."""
+    async with connection(pool) as conn, conn.transaction(isolation="repeatable_read", readonly=True):
+        yield conn
+
+
 async def transact(pool: Pool, step: Step[T]) -> T:
     """What the step answers, run in a transaction; raises Unavailable.
 

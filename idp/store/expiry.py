@@ -3,9 +3,11 @@
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from idp.base.seal import MasterKey
 from idp.store import (
     attempts,
     audit_events,
+    audit_seals,
     authorizations,
     client_assertions,
     factor_recoveries,
@@ -39,7 +41,11 @@ class Keep:
     audit: timedelta
 
 
-async def delete_expired(conn: Connection, keep: Keep, *, now: datetime) -> None:
+AUDIT_BATCH = 10_000
+"""How many rows of the audit trail are forgotten at once."""
+
+
+async def delete_expired(conn: Connection, keep: Keep, master: MasterKey, *, now: datetime) -> None:
     """Forget everything whose time is over."""
     await interactions.delete_expired(conn, now=now, keep=LEFT_OPEN)
     await refresh_tokens.delete_expired(conn, now=now)
@@ -56,4 +62,5 @@ async def delete_expired(conn: Connection, keep: Keep, *, now: datetime) -> None
     await sent_codes.delete_expired(conn, now=now, keep=ENDED)
     await outbox.delete_expired(conn, now=now, keep=ENDED)
     await attempts.delete_expired(conn, missed_before=now - keep.attempts)
-    await audit_events.delete_expired(conn, now=now, keep=keep.audit)
+    await audit_events.delete_expired(conn, master, now=now, keep=keep.audit, limit=AUDIT_BATCH)
+    await audit_seals.delete_expired(conn, master, now=now, keep=keep.audit, limit=AUDIT_BATCH)

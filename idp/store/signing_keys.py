@@ -18,6 +18,7 @@ def _signing_key(row: Row) -> SigningKey:
         published_at=row["published_at"],
         activated_at=row["activated_at"],
         retired_at=row["retired_at"],
+        withdrawn_at=row["withdrawn_at"],
     )
 
 
@@ -30,7 +31,7 @@ async def list_signing_keys(conn: Connection) -> tuple[SigningKey, ...]:
     """Every key that is not gone, in an order that is the same for everyone."""
     rows = await conn.fetch(
         """
-        SELECT kid, alg, public_jwk, sealed_private, published_at, activated_at, retired_at
+        SELECT kid, alg, public_jwk, sealed_private, published_at, activated_at, retired_at, withdrawn_at
         FROM signing_keys
         ORDER BY published_at, kid
         """
@@ -80,6 +81,20 @@ async def retire_signing_key(conn: Connection, kid: str, now: datetime) -> bool:
         now,
     )
     return retired is not None
+
+
+async def withdraw_signing_key(conn: Connection, kid: str, now: datetime) -> bool:
+    """Let a retired key be published no more; False if it was no retired key."""
+    withdrawn = await conn.fetchval(
+        """
+        UPDATE signing_keys SET withdrawn_at = $2
+        WHERE kid = $1 AND retired_at IS NOT NULL AND withdrawn_at IS NULL
+        RETURNING kid
+        """,
+        kid,
+        now,
+    )
+    return withdrawn is not None
 
 
 async def delete_signing_key(conn: Connection, kid: str) -> bool:

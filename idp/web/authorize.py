@@ -3,14 +3,12 @@
 from starlette.requests import Request
 from starlette.responses import Response
 
-from idp.base.uri import with_parameters
 from idp.oauth.errors import AuthorizationError, InvalidRequest, PageError
 from idp.oauth.request import known, waiting
 from idp.store.database import Connection
 from idp.web import cookies
-from idp.web.answers import see_other
 from idp.web.flow import Visit, answer, begin, bind, current_session, proceed, revisit
-from idp.web.forms import read_parameters
+from idp.web.hints import ask_again, read_hinted
 from idp.web.provider import moment, provider_of, transacted
 from idp.web.reader import heed_request
 from idp.web.standing import hinted_subject, load_request, stand
@@ -19,12 +17,12 @@ from idp.web.standing import hinted_subject, load_request, stand
 async def authorize(request: Request) -> Response:
     """Answer at once what needs no user; begin an interaction for what does."""
     try:
-        parameters = known(await read_parameters(request))
+        parameters = known(await read_hinted(request))
     except InvalidRequest as fault:
         raise PageError("invalid_request", detail=str(fault)) from fault
     if request.method == "POST":
         # A form posted by the client comes without our cookies (SameSite=Lax): ask again, by GET.
-        return see_other(with_parameters("/oauth/authorize", parameters.items()))
+        return ask_again(request, "/oauth/authorize", parameters)
     heed_request(request, parameters)
     provider = provider_of(request)
 

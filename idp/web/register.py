@@ -79,7 +79,7 @@ async def submit(request: Request) -> Response:
     if await is_breached(request, wanted.password):
         return _page(request, visit, invited, form, (_fault("password", "password_known"),))
     password_hash = await provider.tools.hasher.hash(wanted.password)
-    asks = invitation is None and wanted.email is not None and await may_send(request, wanted.email)
+    asks = invitation is None and wanted.email is not None and await may_send(request, wanted.email, None)
 
     async def step(conn: Connection) -> Response:
         visit = await resume(request, conn)

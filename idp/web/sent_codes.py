@@ -108,7 +108,7 @@ async def send_code(request: Request, flow: str, user: User, method: str, recipi
 
     limit = await transacted(request, step)
     if limit is not None:
-        await note_refusal(request, "code_held_back", error=f"{method}_{limit}", detail=f"account {user.sub}")
+        await note_refusal(request, "code_held_back", sub=user.sub, error=f"{method}_{limit}")
 
 
 async def _may_mail(request: Request, conn: Connection, user: User) -> bool:

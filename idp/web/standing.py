@@ -18,7 +18,7 @@ from idp.authn.policy import (
     required,
     upheld,
 )
-from idp.base.jose import InvalidToken, Kind, verify
+from idp.base.jose import InvalidToken
 from idp.model.assurance import Evidence
 from idp.model.credential import Authenticator
 from idp.model.interaction import Interaction
@@ -33,9 +33,8 @@ from idp.store.database import Connection
 from idp.store.groups import find_membership
 from idp.store.known_devices import is_trusted
 from idp.store.users import find_user
+from idp.web.hints import verify_hint
 from idp.web.provider import Provider
-
-ID_TOKEN_HINT = Kind(typ=frozenset({"jwt"}), required=frozenset({"iss", "sub", "aud"}), expired=True)
 
 SENSITIVE = frozenset({"/account/delete"})
 """The pages of ours behind which something is done that nobody can undo."""
@@ -101,14 +100,8 @@ def hinted_subject(provider: Provider, request: AuthorizationRequest, now: datet
     if request.id_token_hint is None:
         return request.hinted_sub
     try:
-        token = verify(
-            request.id_token_hint,
-            ID_TOKEN_HINT,
-            keys=provider.keys.ring.verifiers,
-            issuer=provider.issuer,
-            audience=frozenset({request.client.client_id}),
-            now=now,
-        )
+        audience = frozenset({request.client.client_id})
+        token = verify_hint(provider, request.id_token_hint, audience=audience, now=now)
     except InvalidToken as fault:
         error = InvalidRequest("The id_token_hint is not valid.", detail=str(fault))
         raise AuthorizationError(request.target, error) from fault

@@ -62,11 +62,12 @@ async def note_refusal(
     event: str,
     *,
     actor: str = "anonymous",
+    sub: str | None = None,
     client_id: str | None = None,
     error: str = "",
     detail: str | None = None,
 ) -> None:
-    """Append a refusal to the audit trail, in a transaction of its own.
+    """Append a refusal to the audit trail, in a transaction of its own; ``sub`` is whose account it is about, if known.
 
     Anybody can cause these without end, so each process keeps some a minute and leaves the rest to the log; and what is
     refused stays refused if the database cannot keep it.
@@ -76,4 +77,6 @@ async def note_refusal(
         return
     kept = {"error": error, "detail": (detail or "")[:200], "path": request.url.path[:100]}
     with contextlib.suppress(Unavailable):
-        await transacted(request, lambda conn: note(request, conn, event, actor=actor, client_id=client_id, **kept))
+        await transacted(
+            request, lambda conn: note(request, conn, event, actor=actor, sub=sub, client_id=client_id, **kept)
+        )

@@ -21,13 +21,16 @@ from idp.web.trail import note, note_refusal
 PATH = "/confirm-email"
 
 
-async def may_send(request: Request, address: Email) -> bool:
-    """Whether this address may be written to once more now; counted for it, whatever the account that asks."""
+async def may_send(request: Request, address: Email, sub: str | None) -> bool:
+    """Whether this address may be written to once more now; counted for it, whatever the account that asks.
+
+    ``sub`` is that account, None where it is only just being made.
+    """
     source, master = Source(network_of(address_of(request))), provider_of(request).tools.master_key
     limits = verification_limits(address.canonical, source, master)
     granted = await is_within(request, limits)
     if not granted:
-        await note_refusal(request, "email_link_held_back", error="email_link_throttled")
+        await note_refusal(request, "email_link_held_back", sub=sub, error="email_link_throttled")
     return granted
 
 

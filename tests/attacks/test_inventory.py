@@ -235,7 +235,7 @@ async def test_G12_and_11_2_3_new_keys_have_128_bits_of_strength(pool: Pool) -> 
     """By default, RSA of 3072 bits (NIST SP 800-57 part 1, table 2); each key serves one algorithm."""
     hour = timedelta(hours=1)
     custody = Custody(
-        pool, MasterKey(b"m" * 32), Policy(hour, hour, hour, hour), load_settings({}).rsa_bits, SeededEntropy()
+        pool, MasterKey(b"m" * 32), Policy(hour, hour, hour, hour, hour), load_settings({}).rsa_bits, SeededEntropy()
     )
     await tend(custody, START)
     published = [key.public_jwk for key in await read_ring(pool)]

@@ -30,7 +30,7 @@ from idp.oauth.access_tokens import ACCESS_TOKEN
 from idp.oauth.client_auth.private_key_jwt import ASSERTION_TYPE
 from idp.oauth.client_auth.private_key_jwt import KIND as CLIENT_ASSERTION
 from idp.oauth.parameters import LONGEST_VALUE
-from idp.web.standing import ID_TOKEN_HINT
+from idp.web.hints import ID_TOKEN_HINT
 from tests.cluster import Cluster, answer_of, authorization, key
 from tests.driver import Browser
 

@@ -24,7 +24,7 @@ from idp.store import groups
 from idp.store.attempts import lock_tallies, record_tallies
 from idp.store.audit_events import list_events
 from idp.store.database import transaction
-from idp.web.recover.factor_recovery import remind_ripe
+from idp.web.recover.factor_recovery import REQUESTS, remind_ripe
 from tests.attacks.passkeys import add_passkey, authenticator, ceremony_on, decoded, use_passkey
 from tests.driver import CALLBACK, PASSWORD, VERIFIER, Browser, Rig, authorization, code_of, mails, response_of, running
 from tests.texting import SMS, newest_code
@@ -354,7 +354,7 @@ async def _(scene: Scene) -> Do:
     return do
 
 
-@act("code_held_back", "session_id", refusal=True)
+@act("code_held_back", "sub", "session_id", refusal=True)
 async def _(scene: Scene) -> Do:
     browser, _ = await scene.newcomer()
     number = scene.number()
@@ -696,6 +696,23 @@ async def _(scene: Scene) -> Do:
     return lambda: browser.post("/recover", {"username": name})
 
 
+@act("recovery_held_back: of somebody", "sub", refusal=True)
+async def _(scene: Scene) -> Do:
+    _, name = await scene.newcomer(email=True)
+    browser = scene.seen(scene.rig.browser(address="198.18.7.1", raises=False))
+    for _ in range(MAILS):
+        await browser.post("/recover", {"username": name})
+    return lambda: browser.post("/recover", {"username": name})
+
+
+@act("recovery_held_back: of lost second steps", "sub", refusal=True)
+async def _(scene: Scene) -> Do:
+    _, name = await scene.newcomer(app=True, email=True)
+    for _ in range(REQUESTS):
+        await ask_for_removal(scene, name)
+    return lambda: ask_for_removal(scene, name)
+
+
 @act("recovery_held_back", refusal=True)
 async def _(scene: Scene) -> Do:
     browser = scene.seen(scene.rig.browser(address="203.0.113.5", raises=False))
@@ -820,7 +837,7 @@ changes_address("email_change_requested")
 changes_address("email_link_sent")
 
 
-@act("email_link_held_back", "session_id", refusal=True)
+@act("email_link_held_back", "sub", "session_id", refusal=True)
 async def _(scene: Scene) -> Do:
     browser, name = await scene.newcomer()
     for _ in range(MAILS):

@@ -14,6 +14,7 @@ from idp.base.seal import (
     MasterKeyMalformed,
     MasterKeyMissing,
     SealBroken,
+    derived,
     keyed_digest,
     load_or_create,
     seal,
@@ -160,3 +161,16 @@ def test_a_keyed_digest_is_the_same_for_the_same_text_context_and_key_alone() ->
     assert len(digests) == 12
     assert keyed_digest(MASTER, "123456", context="one") in digests
     assert {len(digest) for digest in digests} == {32}
+
+
+def test_a_derived_key_is_a_key_of_its_own() -> None:
+    """The same each time, another for each purpose, and neither opens what the other has sealed."""
+    one, other = derived(MASTER, "one"), derived(MASTER, "other")
+    assert one == derived(MASTER, "one")
+    assert len({MASTER.secret, one.secret, other.secret}) == len({MASTER.id, one.id, other.id}) == 3
+    assert len(one.secret) == 32
+    envelope = seal(one, b"text", context="c", entropy=system_entropy)
+    assert unseal(one, envelope, context="c") == b"text"
+    for key in (MASTER, other):
+        with pytest.raises(SealBroken):
+            unseal(key, envelope, context="c")

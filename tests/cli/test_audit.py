@@ -16,7 +16,7 @@ from typer.main import get_command
 
 from idp.base.entropy import system_entropy
 from idp.base.seal import load_or_create, seal
-from idp.cli.audit import LOOK_BACK, following, line
+from idp.cli.audit import LOOK_BACK, PAGE, following, line
 from idp.cli.commands import app
 from idp.cli.demo_client import ensure_demo_client
 from idp.keys.custody import Custody, ensure_master_key, tend
@@ -316,5 +316,38 @@ def test_a_factor_that_is_off_is_shown_and_unlocked(idp: Installation) -> None:
 def test_every_command_is_reached_by_its_group() -> None:
     assert isinstance(app, typer.Typer)
     groups = get_command(app).commands  # type: ignore[attr-defined]
-    assert set(groups["audit"].commands) == {"tail"}
+    assert set(groups["audit"].commands) == {"tail", "export", "verify"}
     assert "unlock" in groups["user"].commands
+
+
+def test_an_export_has_every_event_once_and_in_order(idp: Installation) -> None:
+    """One JSON object a line, whatever a value holds; over more than one page."""
+    record(idp, Event("odd", "user", AT, "s1", details={"text": "a\nb\u2028\U0001f511", "none": None}))
+    record(idp, *(Event(f"e{number}", "system", AT + timedelta(days=number % 5)) for number in range(PAGE + 5)))
+    result = idp.do("audit", "export")
+    assert (result.exit_code, result.stderr) == (0, "")
+    rows = [json.loads(line) for line in result.stdout.split("\n")[:-1]]
+    assert [row["event"] for row in rows] == ["odd", *(f"e{number}" for number in range(PAGE + 5))]
+    assert rows[0]["details"] == {"text": "a\nb\u2028\U0001f511", "none": None}
+    assert rows == idp.json("audit", "export")
+    assert tail(idp, "--lines", "3") == rows[-3:]
+
+
+def test_an_export_of_some_time_and_of_somebody(idp: Installation) -> None:
+    sub = idp.json("user", "add", "--username", "alice")["sub"]
+    moments = [AT + timedelta(hours=number) for number in range(4)]
+    record(idp, *(Event("sign_in", "user", at, sub) for at in moments), Event("sign_in", "user", AT, "of another"))
+
+    def times(*arguments: str) -> list[str]:
+        return [row["at"] for row in idp.json("audit", "export", *arguments) if row["event"] == "sign_in"]
+
+    since, until = (f"{at:%Y-%m-%dT%H:%M:%S}" for at in (moments[1], moments[3]))
+    assert times("--user", "alice") == [at.isoformat() for at in moments]
+    assert times("--user", "alice", "--since", since, "--until", until) == [at.isoformat() for at in moments[1:3]]
+    assert times("--user", "of another") == [AT.isoformat()]
+    assert "there is no user 'nobody'" in idp.refused("audit", "export", "--user", "nobody")
+
+
+def test_an_export_of_nothing(idp: Installation) -> None:
+    assert idp.json("audit", "export") == []
+    assert idp.do("audit", "export").stdout == ""

@@ -111,7 +111,7 @@ def test_a_dry_run_tells_and_does_nothing(started: Installation) -> None:
     before = started.json("status")
     told: dict[str, Any] = started.json("revoke", kid(started, "active"), "--dry-run")
     assert told.keys() == {
-        *("kid", "alg", "state", "dry_run", "tokens_until", "cached_until", "successor", "gap_until")
+        *("kid", "alg", "state", "dry_run", "tokens_until", "hints_until", "cached_until", "successor", "gap_until")
     }
     assert (told["dry_run"], told["state"], told["gap_until"]) == (True, "active", None)
     assert told["successor"] == kid(started, "next")
@@ -127,6 +127,23 @@ def test_revoke_does_what_the_dry_run_told(started: Installation) -> None:
     assert kid(started, "active") == successor
     assert revoked not in {key["kid"] for key in started.json("status")["keys"]}
     assert f"no signing key has the kid {revoked}" in started.refused("revoke", revoked)
+
+
+def test_a_withdrawn_key_is_not_listed_and_can_be_revoked(started: Installation) -> None:
+    started.json("rotate", "--alg", "ES256")
+    retired = kid(started, "retired")
+    asyncio.run(execute(started, "UPDATE signing_keys SET withdrawn_at = now() WHERE kid = $1", retired))
+    assert {key["state"] for key in started.json("status")["keys"]} == {"active", "next"}
+    assert (
+        "ID tokens signed by it would have been good as hints until"
+        in started.do("revoke", retired, "--dry-run").stdout
+    )
+    told = started.json("revoke", retired)
+    assert (told["state"], told["tokens_until"] is None or told["hints_until"] > told["tokens_until"]) == (
+        "withdrawn",
+        True,
+    )
+    assert f"no signing key has the kid {retired}" in started.refused("revoke", retired)
 
 
 @pytest.mark.parametrize(

@@ -36,6 +36,7 @@ POLICY = Policy(
     max_age=timedelta(seconds=1),
     propagation=timedelta(seconds=1),
     token_life=timedelta(seconds=5),
+    hint_life=timedelta(seconds=5),
 )
 PATIENCE_SECONDS = 60
 STEP_SECONDS = 0.3

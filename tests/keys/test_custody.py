@@ -27,6 +27,7 @@ POLICY = Policy(
     max_age=timedelta(hours=1),
     propagation=timedelta(minutes=5),
     token_life=timedelta(minutes=10),
+    hint_life=timedelta(hours=12),
 )
 SECOND = timedelta(seconds=1)
 
@@ -92,7 +93,7 @@ async def main():
     pool = await open_pool(sys.argv[1], max_size=2)
     master = await ensure_master_key(pool, Path(sys.argv[2]), None, entropy=system_entropy)
     hour = timedelta(hours=1)
-    custody = Custody(pool, master, Policy(90 * hour, hour, hour, hour), rsa_bits=2048, entropy=system_entropy)
+    custody = Custody(pool, master, Policy(90 * hour, hour, hour, hour, hour), rsa_bits=2048, entropy=system_entropy)
     ring = KeyRing(custody, dsn=sys.argv[1], clock=system_clock)
     sys.stdin.readline()
     await ring.start()
@@ -132,6 +133,11 @@ async def test_a_key_takes_over_when_its_time_has_come(keep: Custody, clock: Fro
     assert the(after, "retired").kid == the(before, "active").kid
     assert the(after, "retired").sealed_private is None
     clock.advance(POLICY.retention)
+    assert await tend(keep, clock())
+    assert {state for _, state in states(await read_ring(keep.pool))} == {"active", "next", "withdrawn"}
+    clock.advance(POLICY.memory - POLICY.retention - SECOND)
+    assert not await tend(keep, clock())
+    clock.advance(SECOND)
     assert await tend(keep, clock())
     assert states(await read_ring(keep.pool)) == ONE_OF_EACH
 
@@ -188,6 +194,20 @@ async def test_revoking_a_retired_key_takes_it_away(keep: Custody) -> None:
     rotated = await rotate(keep, "ES256", START + POLICY.lead)
     await revoke(keep, the(rotated, "retired").kid, START + POLICY.lead)
     assert states(await read_ring(keep.pool)) == ONE_OF_EACH
+
+
+async def test_revoking_a_withdrawn_key_takes_it_away(keep: Custody) -> None:
+    """F11b: nothing is believed under it any more, hints included."""
+    rotated = await rotate(keep, "ES256", START + POLICY.lead)
+    later = START + POLICY.lead + POLICY.retention
+    await tend(keep, later)
+    withdrawn = the(await read_ring(keep.pool), "withdrawn")
+    assert withdrawn.kid == the(rotated, "retired").kid
+    assert withdrawn.kid in build(await read_ring(keep.pool), MASTER, max_age=1).hint_verifiers
+    assert (await revoke(keep, withdrawn.kid, later)).state == "withdrawn"
+    rows = await read_ring(keep.pool)
+    assert states(rows) == ONE_OF_EACH
+    assert withdrawn.kid not in build(rows, MASTER, max_age=1).hint_verifiers
 
 
 async def test_a_key_can_be_revoked_once(keep: Custody) -> None:
@@ -288,6 +308,7 @@ async def test_three_rotations_with_a_compressed_clock_leave_no_validator_behind
         max_age=timedelta(seconds=40),
         propagation=timedelta(seconds=20),
         token_life=timedelta(seconds=30),
+        hint_life=timedelta(seconds=200),
     )
     kept = replace(custody(pool), policy=quick)
     signed: list[tuple[datetime, str]] = []
@@ -298,7 +319,7 @@ async def test_three_rotations_with_a_compressed_clock_leave_no_validator_behind
         await tend(kept, now)
         rows = await read_ring(pool)
         if now >= fetched + quick.max_age:
-            fetched, copy = now, {row.kid for row in rows}
+            fetched, copy = now, {row.kid for row in rows if row.is_published}
         kid = the(rows, "active").kid
         signers += [] if kid in signers else [kid]
         signed.append((now, kid))

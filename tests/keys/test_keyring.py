@@ -24,6 +24,7 @@ POLICY = Policy(
     max_age=timedelta(hours=1),
     propagation=timedelta(minutes=5),
     token_life=timedelta(minutes=10),
+    hint_life=timedelta(hours=12),
 )
 KIND = Kind(typ=frozenset({"jwt"}))
 

@@ -32,6 +32,12 @@ def row(alg: jwk.Algorithm, state: str) -> SigningKey:
     )
 
 
+def withdrawn(alg: jwk.Algorithm) -> SigningKey:
+    """A key of its own that is published no more."""
+    key = jwk.generate(alg, rsa_bits=2048)
+    return replace(row(alg, "retired"), kid=key.kid, public_jwk=key.public_jwk, withdrawn_at=NOW)
+
+
 def rows() -> tuple[SigningKey, ...]:
     return tuple(row(alg, state) for alg in jwk.ALGORITHMS for state in ("next", "active", "retired"))
 
@@ -76,6 +82,15 @@ def test_the_active_key_signs_and_the_ring_verifies(alg: jwk.Algorithm) -> None:
 
 def test_a_change_changes_the_etag() -> None:
     assert ring(row("ES256", "active")).etag != ring(row("ES256", "active"), row("ES256", "next")).etag
+
+
+def test_a_withdrawn_key_verifies_hints_alone() -> None:
+    gone = withdrawn("ES256")
+    made = ring(*rows(), gone)
+    assert gone.kid in made.hint_verifiers
+    assert gone.kid not in made.verifiers
+    assert made.hint_verifiers.keys() - made.verifiers.keys() == {gone.kid}
+    assert (made.jwks, made.etag) == (ring(*rows()).jwks, ring(*rows()).etag)
 
 
 def test_there_is_no_signer_without_an_active_key() -> None:

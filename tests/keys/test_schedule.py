@@ -21,6 +21,7 @@ from idp.keys.schedule import (
     Retire,
     Rows,
     TooEarly,
+    Withdraw,
     blast_radius,
     plan,
     rotation,
@@ -34,9 +35,11 @@ POLICY = Policy(
     max_age=timedelta(hours=1),
     propagation=timedelta(minutes=5),
     token_life=timedelta(minutes=10),
+    hint_life=timedelta(hours=12),
 )
 LEAD = timedelta(minutes=65)
 RETENTION = timedelta(minutes=71)
+MEMORY = timedelta(hours=12, minutes=1)
 SECOND = timedelta(seconds=1)
 DAY = timedelta(days=1)
 
@@ -47,6 +50,7 @@ def key(
     published: timedelta,
     activated: timedelta | None = None,
     retired: timedelta | None = None,
+    withdrawn: timedelta | None = None,
     alg: str = "RS256",
 ) -> SigningKey:
     """A key whose moments are given as time ago."""
@@ -57,6 +61,7 @@ def key(
         published_at=NOW - published,
         activated_at=None if activated is None else NOW - activated,
         retired_at=None if retired is None else NOW - retired,
+        withdrawn_at=None if withdrawn is None else NOW - withdrawn,
     )
 
 
@@ -91,13 +96,28 @@ FRESH = key("fresh", published=LEAD - SECOND)
         pytest.param((FRESH,), (Activate("fresh"), Publish("RS256")), id="nothing signs: the next does at once"),
         pytest.param(
             (YOUNG, KNOWN, key("over", published=DAY, activated=DAY, retired=RETENTION)),
-            (Forget("over"),),
-            id="F11 retired for as long as a token may live",
+            (Withdraw("over"),),
+            id="F11 retired for as long as a token may live: withdrawn, for hints come later",
         ),
         pytest.param(
             (YOUNG, KNOWN, key("over", published=DAY, activated=DAY, retired=RETENTION - SECOND)),
             (),
             id="F11 retired a second less",
+        ),
+        pytest.param(
+            (YOUNG, KNOWN, key("w", published=DAY, activated=DAY, retired=MEMORY - SECOND, withdrawn=SECOND)),
+            (),
+            id="withdrawn, a hint may still come",
+        ),
+        pytest.param(
+            (YOUNG, KNOWN, key("w", published=DAY, activated=DAY, retired=MEMORY, withdrawn=SECOND)),
+            (Forget("w"),),
+            id="withdrawn for as long as a session may last",
+        ),
+        pytest.param(
+            (YOUNG, KNOWN, key("r", published=DAY, activated=DAY, retired=MEMORY)),
+            (Forget("r"),),
+            id="retired, and nobody was there to withdraw it",
         ),
         pytest.param(
             (key("early", published=LEAD, activated=90 * DAY - SECOND), KNOWN), (), id="a second before its time"
@@ -178,6 +198,12 @@ def test_rotation_too_early_says_from_when(rows: Rows, when: datetime) -> None:
         pytest.param(
             (key("r", published=DAY, activated=DAY, retired=SECOND),), "r", NOW + RETENTION - SECOND, id="retired"
         ),
+        pytest.param(
+            (key("w", published=DAY, activated=DAY, retired=2 * SECOND, withdrawn=SECOND),),
+            "w",
+            NOW + MEMORY - 2 * SECOND,
+            id="withdrawn",
+        ),
     ],
 )
 def test_until(rows: Rows, kid: str, expected: datetime | None) -> None:
@@ -187,7 +213,10 @@ def test_until(rows: Rows, kid: str, expected: datetime | None) -> None:
 
 RETIRED = key("retired", published=DAY, activated=DAY, retired=timedelta(minutes=4))
 LONG_RETIRED = key("long", published=DAY, activated=DAY, retired=timedelta(minutes=10))
+WITHDRAWN = key("gone", published=DAY, activated=DAY, retired=timedelta(hours=3), withdrawn=timedelta(hours=1))
+UNNEEDED = key("idle", published=DAY, activated=DAY, retired=timedelta(hours=12), withdrawn=timedelta(hours=2))
 CACHED = NOW + timedelta(hours=1)
+TOKENS, HINTS = NOW + timedelta(minutes=10), NOW + timedelta(hours=12)
 
 
 @pytest.mark.parametrize(
@@ -195,31 +224,52 @@ CACHED = NOW + timedelta(hours=1)
     [
         pytest.param(
             (YOUNG, KNOWN),
-            BlastRadius("young", "RS256", "active", NOW + timedelta(minutes=10), CACHED, "known", None),
+            BlastRadius("young", "RS256", "active", TOKENS, HINTS, CACHED, "known", None),
             id="active, the next known everywhere",
         ),
         pytest.param(
             (YOUNG, FRESH),
-            BlastRadius("young", "RS256", "active", NOW + timedelta(minutes=10), CACHED, "fresh", NOW + SECOND),
+            BlastRadius("young", "RS256", "active", TOKENS, HINTS, CACHED, "fresh", NOW + SECOND),
             id="active, the next not known everywhere",
         ),
         pytest.param(
             (YOUNG,),
-            BlastRadius("young", "RS256", "active", NOW + timedelta(minutes=10), CACHED, None, NOW + LEAD),
+            BlastRadius("young", "RS256", "active", TOKENS, HINTS, CACHED, None, NOW + LEAD),
             id="active, no next",
         ),
         pytest.param(
-            (KNOWN, YOUNG), BlastRadius("known", "RS256", "next", None, CACHED, None, None), id="next breaks nothing"
+            (KNOWN, YOUNG),
+            BlastRadius("known", "RS256", "next", None, None, CACHED, None, None),
+            id="next breaks nothing",
         ),
         pytest.param(
             (RETIRED, YOUNG, KNOWN),
-            BlastRadius("retired", "RS256", "retired", NOW + timedelta(minutes=6), CACHED, None, None),
+            BlastRadius(
+                "retired",
+                "RS256",
+                "retired",
+                TOKENS - timedelta(minutes=4),
+                HINTS - timedelta(minutes=4),
+                CACHED,
+                None,
+                None,
+            ),
             id="retired, tokens outstanding",
         ),
         pytest.param(
             (LONG_RETIRED, YOUNG, KNOWN),
-            BlastRadius("long", "RS256", "retired", None, CACHED, None, None),
+            BlastRadius("long", "RS256", "retired", None, HINTS - timedelta(minutes=10), CACHED, None, None),
             id="retired, all tokens expired",
+        ),
+        pytest.param(
+            (WITHDRAWN, YOUNG, KNOWN),
+            BlastRadius("gone", "RS256", "withdrawn", None, HINTS - timedelta(hours=3), NOW, None, None),
+            id="withdrawn: hints alone, and no copy has it any more",
+        ),
+        pytest.param(
+            (UNNEEDED, YOUNG, KNOWN),
+            BlastRadius("idle", "RS256", "withdrawn", None, None, NOW - timedelta(hours=1), None, None),
+            id="withdrawn, no session left",
         ),
     ],
 )
@@ -244,6 +294,8 @@ def apply(rows: Rows, actions: tuple[Action, ...], now: datetime, names: "count[
                 ring[kid] = replace(ring[kid], activated_at=now)
             case Retire(kid):
                 ring[kid] = replace(ring[kid], retired_at=now)
+            case Withdraw(kid):
+                ring[kid] = replace(ring[kid], withdrawn_at=now)
             case Forget(kid):
                 del ring[kid]
     return tuple(ring.values())
@@ -263,6 +315,7 @@ durations = st.integers(1, 5000).map(lambda seconds: timedelta(seconds=seconds))
     propagation=durations,
     token_life=durations,
     excess=durations,
+    hint_life=durations,
     ticks=st.lists(st.integers(1, 900), min_size=50, max_size=400),
     first_fetch=st.integers(0, 5000),
     demanded_every=st.integers(1, 60),
@@ -272,12 +325,13 @@ def test_a_validator_that_never_refetches_early_knows_every_key(
     propagation: timedelta,
     token_life: timedelta,
     excess: timedelta,
+    hint_life: timedelta,
     ticks: list[int],
     first_fetch: int,
     demanded_every: int,
 ) -> None:
-    """F11: it keeps each copy for the whole max-age; tokens are used until their last second."""
-    policy = Policy(max_age + propagation + excess, max_age, propagation, token_life)
+    """F11: it keeps each copy for the whole max-age; tokens are used until their last second, and hints far longer."""
+    policy = Policy(max_age + propagation + excess, max_age, propagation, token_life, hint_life)
     names = count()
     now = NOW
     rows = apply((), plan((), now, policy), now, names)
@@ -289,12 +343,19 @@ def test_a_validator_that_never_refetches_early_knows_every_key(
             with contextlib.suppress(TooEarly):
                 rows = apply(rows, rotation(rows, "RS256", now, policy), now, names)
         for alg in ALGORITHMS:
-            states = sorted(row.state for row in rows if row.alg == alg and row.state != "retired")
+            states = sorted(row.state for row in rows if row.alg == alg and row.retired_at is None)
             assert states == ["active", "next"]
         history.append((now, rows))
 
     def published(at: datetime) -> set[str]:
-        return {row.kid for row in [ring for moment, ring in history if moment <= at][-1]}
+        return {row.kid for row in [ring for moment, ring in history if moment <= at][-1] if row.is_published}
+
+    last_signature = {active(ring): moment for moment, ring in history}
+    for moment, ring in history:
+        # For a hint it is there for as long as one can come, and not for ever.
+        kids = {row.kid for row in ring}
+        assert {kid for kid, at in last_signature.items() if at <= moment <= at + hint_life} <= kids
+        assert all(row.retired_at is None or moment < row.retired_at + policy.memory for row in ring)
 
     fetched = NOW + timedelta(seconds=first_fetch % max_age.total_seconds())
     copy = published(fetched)
@@ -327,3 +388,5 @@ def test_retention_covers_the_longest_token_a_cached_copy_and_skewed_clocks() ->
     """G12."""
     assert POLICY.retention == POLICY.token_life + POLICY.max_age + SKEW == RETENTION
     assert POLICY.lead == POLICY.max_age + POLICY.propagation == LEAD
+    assert POLICY.memory == POLICY.hint_life + SKEW == MEMORY
+    assert replace(POLICY, hint_life=timedelta(minutes=5)).memory == RETENTION

@@ -18,6 +18,7 @@ from idp.store.signing_keys import (
     list_signing_keys,
     retire_signing_key,
     try_lock,
+    withdraw_signing_key,
 )
 from tests.doubles import START
 
@@ -35,12 +36,18 @@ async def test_what_is_kept_comes_back_unchanged(conn: Connection) -> None:
 async def test_a_key_goes_through_its_life_and_each_step_only_once(conn: Connection) -> None:
     await create_signing_key(conn, NEXT)
     assert not await retire_signing_key(conn, "next", LATER)
+    assert not await withdraw_signing_key(conn, "next", LATER)
     assert await activate_signing_key(conn, "next", LATER)
     assert not await activate_signing_key(conn, "next", LATER)
+    assert not await withdraw_signing_key(conn, "next", LATER)
     assert await retire_signing_key(conn, "next", LATER)
     assert not await retire_signing_key(conn, "next", LATER)
     assert not await activate_signing_key(conn, "next", LATER)
-    assert await list_signing_keys(conn) == (replace(NEXT, activated_at=LATER, retired_at=LATER, sealed_private=None),)
+    retired = replace(NEXT, activated_at=LATER, retired_at=LATER, sealed_private=None)
+    assert await list_signing_keys(conn) == (retired,)
+    assert await withdraw_signing_key(conn, "next", LATER)
+    assert not await withdraw_signing_key(conn, "next", LATER)
+    assert await list_signing_keys(conn) == (replace(retired, withdrawn_at=LATER),)
     assert await delete_signing_key(conn, "next")
     assert not await delete_signing_key(conn, "next")
 

@@ -44,7 +44,7 @@ async def change(request: Request) -> Response:
             return await _page(request, conn, owner, Fault.of("email_invalid", "email"), typed)
     if owner.user.email_verified and owner.user.email == address.shown:
         return see_other(EMAIL)
-    granted = await may_send(request, address)
+    granted = await may_send(request, address, owner.user.sub)
 
     async def step(conn: Connection) -> Response:
         found = await find_changer(request, conn)
@@ -68,7 +68,7 @@ async def send_again(request: Request) -> Response:
         address = await waiting_address(request, conn, owner)
     if address is None:
         return see_other("/account")
-    granted = await may_send(request, address)
+    granted = await may_send(request, address, owner.user.sub)
 
     async def step(conn: Connection) -> Response:
         found = await find_owner(request, conn)

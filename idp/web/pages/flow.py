@@ -188,7 +188,8 @@ class SignedOutPage:
 class SignOutPage:
     """Whether to sign out, asked because an app's request does not prove that the person wants it.
 
-    ``fields`` keep what the request said (OpenID Connect RP-Initiated Logout §2).
+    ``fields`` keep what the request said (OpenID Connect RP-Initiated Logout §2); ``is_doubtful`` is whether it does
+    not even prove whose sign-in it is about.
     """
 
     template: ClassVar[str] = "sign_out.html"
@@ -196,11 +197,12 @@ class SignOutPage:
     person: Person | None
     client: Client | None = None
     fields: tuple[tuple[str, str], ...] = ()
+    is_doubtful: bool = False
 
     @classmethod
     def sample(cls) -> Self:
-        """A request of an app."""
-        return cls("/oauth/logout", Person("alice"), BANK, (("state", "af0ifjsldkj"),))
+        """A request of an app that proves nothing."""
+        return cls("/oauth/logout", Person("alice"), BANK, (("state", "af0ifjsldkj"),), is_doubtful=True)
 
 
 @dataclass(frozen=True, slots=True)

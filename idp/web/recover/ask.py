@@ -46,7 +46,8 @@ async def submit(request: Request) -> Response:
         source = await source_of(request, conn, user.sub if user else None)
     subject = user.sub if user else subject_of_name(canonical, provider.tools.master_key)
     if not await is_within(request, recovery_limits(subject, source)):
-        await note_refusal(request, "recovery_held_back", error="recovery_throttled")
+        whose = user.sub if user else None
+        await note_refusal(request, "recovery_held_back", sub=whose, error="recovery_throttled")
     elif user is not None:
         provider.later.do(partial(_write_if_possible, request, user.sub))
     return see_other("/recover/sent")

@@ -51,7 +51,7 @@ async def submit(request: Request) -> Response:
     if user is None or not provider.factor_recovery_delay:
         return see_other(f"{PATH}?{request.url.query}")
     if not await is_within(request, request_limits(user.sub, source)):
-        await note_refusal(request, "recovery_held_back", error="factor_recovery_throttled")
+        await note_refusal(request, "recovery_held_back", sub=user.sub, error="factor_recovery_throttled")
         return see_other(f"{PATH}/asked")
 
     async def step(conn: Connection) -> Response:

@@ -3,6 +3,7 @@
 import re
 from datetime import timedelta
 from html import unescape
+from pathlib import Path
 
 import pytest
 
@@ -10,7 +11,7 @@ from idp.model.event import Event
 from idp.store.audit_events import record_event
 from idp.store.database import transaction
 from idp.web.account.activity import ACTS, PER_PAGE
-from tests.driver import Browser, Rig, authorization, code_of
+from tests.driver import Browser, Rig, authorization, code_of, running
 from tests.web.account.people import OTHER_PASSWORD, sign_in, text_of
 
 FIREFOX = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
@@ -139,3 +140,24 @@ async def test_A_74_one_sees_what_is_ones_own(rig: Rig) -> None:
         assert await titles(mallory, f"?before={place + 1}") == ["Signed in", "Account made"]
     assert (await stranger.get("/account/activity")).url.path == "/login"
     assert (await titles(browser))[:2] == ["New recovery codes made", "Password changed"]
+
+
+async def test_one_sees_that_a_code_a_link_or_a_mail_was_held_back(database: str, tmp_path: Path) -> None:
+    """Whoever asked for it: the row has the account in its own column, and nowhere else."""
+    async with running(database, tmp_path, IDP_SMS_URL="outbox:") as rig:
+        browser, stranger = rig.browser(), rig.browser(address="198.51.100.9")
+        await browser.register()
+        for _ in range(4):
+            await browser.post("/account/authenticators/add-phone", {"phone": "+447700900123"})
+            await browser.post("/account/email", {"email": "alice@mail.test"})
+            await stranger.post("/recover", {"username": "alice"})
+        assert {title for title in await titles(browser) if ": too many had been" in title} == {
+            "No code was sent: too many had been",
+            "No link was sent to confirm an e-mail address: too many had been",
+            "No mail was sent to recover the account: too many had been asked for",
+        }
+        query = "SELECT sub, details::text AS details FROM audit_events WHERE event LIKE '%held_back'"
+        async with transaction(rig.app.state.provider.pool) as conn:
+            rows = await conn.fetch(query)
+    assert rows
+    assert all(row["sub"] and row["sub"] not in row["details"] for row in rows)

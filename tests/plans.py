@@ -20,12 +20,15 @@ class Reading:
         return self.scanned + self.fetched
 
 
-async def rows_read(conn: Connection, work: Callable[[], Awaitable[Any]]) -> Mapping[str, Reading]:
+async def rows_read(
+    conn: Connection, work: Callable[[], Awaitable[Any]], *, plans: str = "generic"
+) -> Mapping[str, Reading]:
     """What the work reads, by table; it is done on this connection, in the transaction that is open.
 
-    The plans are those of prepared statements in long use, which do not know what they will be given.
+    ``generic`` plans are those of prepared statements in long use, which do not know what they will be given; those of
+    a connection like the jobs' are ``custom``.
     """
-    await conn.execute("SET LOCAL plan_cache_mode = force_generic_plan")
+    await conn.execute(f"SET LOCAL plan_cache_mode = force_{plans}_plan")
     before = await _counts(conn)
     await work()
     after = await _counts(conn)

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 
 from idp.model.event import Activity, Event
 from idp.store.database import Connection, Row
+from idp.store.expiry import BATCH, count_of
 
 COLUMNS = "id, at, event, actor, sub, client_id, session_id, address, request_id, details"
 
@@ -81,9 +82,23 @@ async def list_activity(
     return tuple(Activity(_event(row), row["user_agent"], row["client_name"]) for row in rows)
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget events older than that; of those younger than 80 days the database lets none go, whoever asks."""
-    await conn.execute("DELETE FROM audit_events WHERE at < $1", now - keep)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta, limit: int = BATCH) -> int:
+    """Forget events older than that, at most ``limit`` at once, and answer how many.
+
+    Of those younger than 80 days the database lets none go, whoever asks.
+    """
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM audit_events WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM audit_events WHERE at < $1
+                ORDER BY at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now - keep,
+            limit,
+        )
+    )
 
 
 def _event(row: Row) -> Event:

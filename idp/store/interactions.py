@@ -8,6 +8,7 @@ from idp.model.assurance import Evidence
 from idp.model.interaction import Interaction
 from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
+from idp.store.expiry import BATCH, count_of
 
 COLUMNS = """id, parameters, return_to, fresh, sub, evidence, chosen, approved, challenge, challenge_at,
              created_at, expires_at, mail_link"""
@@ -188,6 +189,17 @@ async def consume_interaction(conn: Connection, interaction_id: str, *, now: dat
     return row is not None
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget interactions whose time has been over for so long."""
-    await conn.execute("DELETE FROM interactions WHERE expires_at <= $1", now - keep)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta, limit: int = BATCH) -> int:
+    """Forget interactions whose time has been over for so long; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM interactions WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM interactions WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now - keep,
+            limit,
+        )
+    )

@@ -9,6 +9,7 @@ from idp.model.assurance import Evidence
 from idp.model.session import Session
 from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
+from idp.store.expiry import BATCH, count_of
 
 COLUMNS = "id, sub, evidence, created_at, seen_at, expires_at, ended_at, address, user_agent, enrolment_deferred_at"
 
@@ -202,6 +203,17 @@ async def _revoke(conn: Connection, session_ids: list[str], now: datetime) -> No
     )
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget sessions that ended so long ago that nothing asks for them any more."""
-    await conn.execute("DELETE FROM sessions WHERE expires_at <= $1", now - keep)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta, limit: int = BATCH) -> int:
+    """Forget sessions that nothing asks for any more, so long ago they ended; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM sessions WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM sessions WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now - keep,
+            limit,
+        )
+    )

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from idp.model.credential import TotpCredential
 from idp.store.database import Connection, Row
+from idp.store.expiry import BATCH, count_of
 
 
 async def create_pending(conn: Connection, credential: TotpCredential) -> None:
@@ -117,9 +118,20 @@ async def remove(conn: Connection, sub: str, id_: str) -> bool:
     )
 
 
-async def delete_expired(conn: Connection, *, begun_before: datetime) -> None:
-    """Clear away enrolments that were begun before that and never confirmed."""
-    await conn.execute("DELETE FROM totp_credentials WHERE confirmed_at IS NULL AND created_at < $1", begun_before)
+async def delete_expired(conn: Connection, *, begun_before: datetime, limit: int = BATCH) -> int:
+    """Clear away enrolments that were begun before that and never confirmed; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM totp_credentials WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM totp_credentials WHERE confirmed_at IS NULL AND created_at < $1
+                ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            begun_before,
+            limit,
+        )
+    )
 
 
 def _credential(row: Row | None) -> TotpCredential | None:

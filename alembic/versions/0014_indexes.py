@@ -27,6 +27,8 @@ INDEXES = {
     "attempts_forgettable": """attempts (last_missed_at)
         WHERE factor IN ('password', 'register', 'verify_email', 'recover') OR misses = 0
             OR subject = '' OR subject LIKE 'name %'""",
+    # Where somebody is signed in; it holds nothing that changes while they are.
+    "sessions_open": "sessions (sub, expires_at) WHERE ended_at IS NULL",
     # Whether somebody was written to of late.
     "outbox_recipient": "outbox (recipient, kind, created_at)",
     # Whether pages of an origin may read answers: asked before anybody has shown who they are.

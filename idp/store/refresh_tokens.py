@@ -12,9 +12,13 @@ from idp.store.expiry import BATCH
 async def create_refresh_token(
     conn: Connection, token: str, authorization_id: str, client_id: str, *, now: datetime, expires_at: datetime
 ) -> None:
-    """Record a refresh token, by its digest."""
+    """Record a refresh token, by its digest; its authorization is used now, which is kept at most once a minute."""
     await conn.execute(
         """
+        WITH used AS (
+            UPDATE authorizations SET last_used_at = $4
+            WHERE id = $2 AND coalesce(last_used_at, created_at) < $4::timestamptz - interval '1 minute'
+        )
         INSERT INTO refresh_tokens (token_hash, authorization_id, client_id, issued_at, expires_at)
         VALUES ($1, $2, $3, $4, $5)
         """,

@@ -155,19 +155,38 @@ async def forget_shown(conn: Connection, sub: str, method: str) -> None:
     )
 
 
-async def list_live(conn: Connection, sub: str, *, now: datetime, idle: timedelta) -> tuple[Session, ...]:
-    """The user's sessions that are signed in now, the one used last first."""
+async def list_live(
+    conn: Connection, sub: str, *, now: datetime, idle: timedelta, limit: int | None = None
+) -> tuple[Session, ...]:
+    """The user's sessions that are signed in now, the one used last first; so many at most."""
     rows = await conn.fetch(
         f"""
         SELECT {COLUMNS} FROM sessions
         WHERE sub = $1 AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3
         ORDER BY seen_at DESC, id
+        LIMIT $4
         """,
         sub,
         now,
         now - idle,
+        limit,
     )
     return tuple(_session(row) for row in rows)
+
+
+async def count_live(conn: Connection, sub: str, *, now: datetime, idle: timedelta, id_: str | None = None) -> int:
+    """How many ``list_live`` lists without a limit; with an id whether that session is one of them."""
+    found: int = await conn.fetchval(
+        """
+        SELECT count(*) FROM sessions
+        WHERE sub = $1 AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3 AND ($4::text IS NULL OR id = $4)
+        """,
+        sub,
+        now,
+        now - idle,
+        id_,
+    )
+    return found
 
 
 async def end_session(conn: Connection, session_id: str, *, now: datetime) -> None:

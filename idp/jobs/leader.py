@@ -115,7 +115,7 @@ class Leader:
         return job.every * (1 + JITTER * self._part())
 
     def _part(self) -> float:
-        return int.from_bytes(self.entropy(2)) / 2**16
+        return int.from_bytes(self.entropy(16)) / 2**128
 
 
 @contextlib.asynccontextmanager

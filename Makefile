@@ -6,7 +6,7 @@ BIN := .venv/bin
 INSTALLED := .venv/.installed
 CHROMIUM := /usr/bin/chromium
 
-.PHONY: accessibility messages help run test check bench lint format types floors templates migrate screenshots docs audit chromium security-matrix timing fuzz
+.PHONY: accessibility messages help run test check bench lint format types floors templates migrate screenshots docs audit chromium security-matrix timing fuzz growth
 
 help: ## List these targets
 	@grep -E '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1|/' | column -t -s '|'
@@ -67,6 +67,9 @@ fuzz: $(INSTALLED) ## Feed every endpoint and form with 10,000 requests that nob
 
 timing: $(INSTALLED) ## Measure whether the time of an answer tells who has an account (ten minutes or more)
 	$(BIN)/python -m tests.timing
+
+growth: $(INSTALLED) ## Measure the hot paths and the jobs on a database of a million grants (half an hour, 5 GB)
+	$(BIN)/python -m tests.growth
 
 # The advisories are asked for over the network; where they cannot be had, this says so and goes on.
 audit: $(INSTALLED) ## Look for known weaknesses in the dependencies

@@ -1,11 +1,11 @@
 """The one meeting place: settings become a pool, keys and a clock, and these become routes."""
 
-import asyncio
 import logging
 import os
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from datetime import timedelta
+from functools import partial
 from urllib.parse import urlsplit
 
 from starlette.applications import Starlette
@@ -13,13 +13,13 @@ from starlette.applications import Starlette
 from idp.authn.attestation import read_roots
 from idp.authn.breaches import BreachList, breach_client
 from idp.authn.methods import RelyingParty, Tools
-from idp.authn.methods.totp import ENROLMENT_LIFE
-from idp.authn.throttle import COUNTED_FOR
 from idp.base.clock import CarriedClock, Clock
 from idp.base.digest import PasswordHasher
 from idp.base.entropy import Entropy, identifier, system_entropy
 from idp.base.picture import read_picture
 from idp.base.resources import resource
+from idp.jobs import JOBS, Duties
+from idp.jobs.leader import Leader, working
 from idp.keys.custody import Custody, ensure_master_key
 from idp.keys.keyring import KeyRing
 from idp.model.message import Channel
@@ -28,10 +28,8 @@ from idp.notify.gateway import Gateway
 from idp.notify.sender import sending
 from idp.oauth.issue import Lifetimes
 from idp.settings import Settings, load_settings
-from idp.store.audit_seals import seal_chains
 from idp.store.clock import ClockGuard, keeping_time
-from idp.store.database import Pool, Unavailable, open_pool, transact
-from idp.store.expiry import Keep, delete_expired
+from idp.store.database import Pool, open_pool
 from idp.web.errors import HANDLERS
 from idp.web.forms import LARGEST_BODY
 from idp.web.later import Later
@@ -41,10 +39,9 @@ from idp.web.pages.brand import Brand, moved
 from idp.web.pages.overrides import override_faults
 from idp.web.provider import Provider
 from idp.web.readiness import watching
-from idp.web.recover.factor_recovery import remind_ripe
+from idp.web.recover.factor_recovery import remind_some
 from idp.web.routes import ROUTES
 
-TIDY_SECONDS = 600.0
 SPREAD = timedelta(seconds=1)
 """Within this time after an answer what is left of its work is done."""
 
@@ -65,11 +62,13 @@ def build(
 
     @asynccontextmanager
     async def lifespan(app: Starlette) -> AsyncIterator[None]:
-        async with _provider(settings, clock, entropy, spread) as provider, _notices(settings, provider):
+        async with (
+            _provider(settings, clock, entropy, spread) as provider,
+            _notices(settings, provider),
+            working(_leader(settings, provider)),
+        ):
             app.state.provider = provider
-            tidying = asyncio.create_task(_tidy(provider, _keep(settings)))
             yield
-            tidying.cancel()
 
     app = Starlette(
         routes=list(ROUTES), exception_handlers=dict(HANDLERS), lifespan=lifespan, max_body_size=LARGEST_BODY
@@ -188,25 +187,11 @@ def _notices(settings: Settings, provider: Provider) -> AbstractAsyncContextMana
     return sending(provider.pool, dsn, gateways, clock=provider.clock, master_key=master_key)
 
 
-async def _tidy(provider: Provider, keep: Keep) -> None:
-    """Forget what has expired, and remind of what has become ripe, now and then, for ever; any process may do it."""
-    while True:
-        await asyncio.sleep(TIDY_SECONDS)
-        try:
-            await _tidy_once(provider, keep)
-            await remind_ripe(provider)
-        except Unavailable as error:
-            _LOG.warning("the clean-up has to wait: %s", error)
-        except Exception:
-            # An operator's own template of a mail may fail, and must not end the clean-up for good.
-            _LOG.exception("the clean-up failed, and is tried again")
-
-
-async def _tidy_once(provider: Provider, keep: Keep) -> None:
-    master, now = provider.tools.master_key, provider.clock()
-    # First of all, since what is to be forgotten may be too much for now.
-    await transact(provider.pool, lambda conn: seal_chains(conn, master, now))
-    await transact(provider.pool, lambda conn: delete_expired(conn, keep, master, now=now))
+def _leader(settings: Settings, provider: Provider) -> Leader:
+    """What runs the jobs of this installation, should this process lead."""
+    dsn = settings.database_url.get_secret_value() if settings.database_url else ""
+    duties = Duties(audit=settings.audit_life, master=provider.tools.master_key, remind=partial(remind_some, provider))
+    return Leader(dsn, JOBS, duties, provider.clock, provider.entropy)
 
 
 @asynccontextmanager
@@ -216,10 +201,6 @@ async def _breaches(settings: Settings) -> AsyncIterator[BreachList | None]:
     else:
         async with breach_client() as client:
             yield BreachList(settings.breached_passwords_url, client)
-
-
-def _keep(settings: Settings) -> Keep:
-    return Keep(enrolments=ENROLMENT_LIFE, attempts=COUNTED_FOR, audit=settings.audit_life)
 
 
 def _lifetimes(settings: Settings) -> Lifetimes:

@@ -2,7 +2,7 @@
 
 import typer
 
-from idp.cli import audit, client, database, dev, group, keys, serve, templates, user
+from idp.cli import audit, client, database, dev, group, jobs, keys, serve, templates, user
 
 app = typer.Typer(
     help="A standalone OAuth 2 and OpenID Connect identity provider.",
@@ -12,6 +12,7 @@ app = typer.Typer(
 )
 app.command()(dev.dev)
 app.command()(serve.serve)
+app.command()(jobs.jobs)
 app.add_typer(database.app, name="database")
 app.add_typer(client.app, name="client")
 app.add_typer(user.app, name="user")

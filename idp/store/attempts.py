@@ -5,6 +5,7 @@ from datetime import datetime
 
 from idp.model.attempt import Bucket, Tally
 from idp.store.database import Connection
+from idp.store.expiry import BATCH, count_of
 
 
 async def lock_tallies(conn: Connection, buckets: Iterable[Bucket], now: datetime) -> dict[Bucket, Tally]:
@@ -71,17 +72,23 @@ async def remove_tallies(conn: Connection, subject: str, *, factor: str | None =
     return len(removed)
 
 
-async def delete_expired(conn: Connection, *, missed_before: datetime) -> None:
-    """Forget tallies without a miss since then, but for those of a second factor: only a success clears these (G6)."""
-    await conn.execute(
-        """
-        DELETE FROM attempts
-        WHERE last_missed_at < $1
-          AND (
-              factor IN ('password', 'register', 'verify_email', 'recover', 'send_email', 'notice')
-              OR misses = 0
-              OR NOT EXISTS (SELECT FROM users WHERE sub = subject)
-          )
-        """,
-        missed_before,
+async def delete_expired(conn: Connection, *, missed_before: datetime, limit: int = BATCH) -> int:
+    """Forget tallies without a miss since then, and answer how many, at most ``limit``.
+
+    Those of an account's second factor stay: only a success clears these (G6), or the end of the account.
+    """
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM attempts WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM attempts
+                WHERE last_missed_at < $1
+                  AND (factor IN ('password', 'register', 'verify_email', 'recover', 'send_email', 'notice')
+                      OR misses = 0 OR subject = '' OR subject LIKE 'name %')
+                ORDER BY last_missed_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            missed_before,
+            limit,
+        )
     )

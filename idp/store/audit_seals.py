@@ -6,6 +6,7 @@ from idp.base.seal import MasterKey
 from idp.model.audit_chain import SEALS, Seal, seal_mac
 from idp.store.audit_anchors import move_anchor
 from idp.store.database import Connection, Row
+from idp.store.expiry import BATCH, count_of
 
 LOCK = 7245
 COLUMNS = "number, chain, place, digest, at, mac"
@@ -56,7 +57,9 @@ async def list_seals(conn: Connection, *, after: int, limit: int) -> tuple[Seal,
     return tuple(_seal(row) for row in rows)
 
 
-async def delete_expired(conn: Connection, master: MasterKey, *, now: datetime, keep: timedelta, limit: int) -> int:
+async def delete_expired(
+    conn: Connection, master: MasterKey, *, now: datetime, keep: timedelta, limit: int = BATCH
+) -> int:
     """Forget the oldest seals, where all that they seal has expired as well; at most so many, and say how many."""
     row = await conn.fetchrow(
         """
@@ -80,8 +83,7 @@ async def delete_expired(conn: Connection, master: MasterKey, *, now: datetime, 
     if row is None:
         return 0
     await move_anchor(conn, master, SEALS, row["number"], row["mac"])
-    deleted = await conn.fetch("""DELETE FROM audit_seals WHERE number <= $1 RETURNING number""", row["number"])
-    return len(deleted)
+    return count_of(await conn.execute("""DELETE FROM audit_seals WHERE number <= $1""", row["number"]))
 
 
 async def _last_number(conn: Connection) -> int:

@@ -1,5 +1,6 @@
 """Authorizations: the parents under which codes and tokens die together, and the codes themselves."""
 
+from collections.abc import Collection
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 
@@ -7,6 +8,7 @@ from idp.base.digest import sha256
 from idp.model.assurance import Assurance
 from idp.model.authorization import Authorization, AuthorizationCode
 from idp.store.database import Connection, Row
+from idp.store.expiry import BATCH
 
 COLUMNS = "id, sub, client_id, session_id, scope, claims, acr, amr, auth_time, created_at, revoked_at"
 
@@ -180,14 +182,38 @@ async def revoke_of_client(conn: Connection, sub: str, client_id: str, now: date
     return len(rows)
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget codes and authorizations under which nothing can be alive any more."""
-    await conn.execute("DELETE FROM authorization_codes WHERE expires_at <= $1", now - keep)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta, limit: int = BATCH) -> int:
+    """Forget codes that expired so long ago, and the authorizations under which nothing can be alive any more.
+
+    Answers how many codes, at most ``limit``.
+    """
+    rows = await conn.fetch(
+        """
+        DELETE FROM authorization_codes WHERE ctid = ANY(ARRAY(
+            SELECT ctid FROM authorization_codes WHERE expires_at <= $1
+            ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+        ))
+        RETURNING authorization_id
+        """,
+        now - keep,
+        limit,
+    )
+    await delete_dead(conn, {row["authorization_id"] for row in rows}, now=now, keep=keep)
+    return len(rows)
+
+
+async def delete_dead(conn: Connection, ids: Collection[str], *, now: datetime, keep: timedelta) -> None:
+    """Forget those of these authorizations that are so old and have no living refresh token.
+
+    An authorization begins with a code and lives on by refresh tokens, so the last of these to go is the moment to look
+    at it: the living ones are never gone through. Its code outlasts its time as a dead one.
+    """
     await conn.execute(
         """
-        DELETE FROM authorizations AS old WHERE created_at <= $1
-          AND NOT EXISTS (SELECT FROM refresh_tokens WHERE authorization_id = old.id AND expires_at > $2)
+        DELETE FROM authorizations AS old WHERE id = ANY($1::text[]) AND created_at <= $2
+          AND NOT EXISTS (SELECT FROM refresh_tokens WHERE authorization_id = old.id AND expires_at > $3)
         """,
+        sorted(ids),
         now - keep,
         now,
     )

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from idp.base.digest import sha256
 from idp.store.database import Connection
+from idp.store.expiry import BATCH, count_of
 
 
 async def consume_assertion(conn: Connection, client_id: str, jti: str, expires_at: datetime) -> bool:
@@ -20,6 +21,17 @@ async def consume_assertion(conn: Connection, client_id: str, jti: str, expires_
     return row is not None
 
 
-async def delete_expired(conn: Connection, *, now: datetime) -> None:
-    """Forget assertions that have expired: they are refused for that."""
-    await conn.execute("DELETE FROM client_assertions WHERE expires_at <= $1", now)
+async def delete_expired(conn: Connection, *, now: datetime, limit: int = BATCH) -> int:
+    """Forget assertions that have expired: they are refused for that; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM client_assertions WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM client_assertions WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now,
+            limit,
+        )
+    )

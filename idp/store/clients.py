@@ -43,13 +43,16 @@ async def find_client(conn: Connection, client_id: str) -> Client | None:
 
 
 async def has_public_origin(conn: Connection, origin: str) -> bool:
-    """Whether the pages of this origin are those of a public client, by its redirect URIs: ``scheme://host[:port]``."""
+    """Whether the pages of this origin are those of a public client, by its redirect URIs: ``scheme://host[:port]``.
+
+    Anybody may ask, as often as they like: it is one look into an index, however many clients there are (A-69).
+    """
     found: bool = await conn.fetchval(
         """
         SELECT EXISTS (
-            SELECT FROM clients, unnest(redirect_uris) AS uri
-            WHERE token_endpoint_auth_method = 'none' AND disabled_at IS NULL
-                AND (lower(uri) = $1 OR starts_with(lower(uri), $1 || '/'))
+            SELECT FROM clients
+            WHERE web_origins(redirect_uris) @> ARRAY[$1::text]
+              AND token_endpoint_auth_method = 'none' AND disabled_at IS NULL
         )
         """,
         origin,

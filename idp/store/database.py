@@ -35,6 +35,8 @@ class Transact(Protocol):
 # A request that meets a dead or overloaded database is to end within 5 s: 2 for a connection, 3 for a statement.
 ACQUIRE_TIMEOUT = 2.0
 COMMAND_TIMEOUT = 3.0
+# What no request waits for may take longer; a server that is gone without a word is noticed all the same.
+OWN_COMMAND_TIMEOUT = 60.0
 _CONNECT_TIMEOUT = 5.0
 _HEARTBEAT = 15.0
 _SERVER_SETTINGS = {"application_name": "idp", "timezone": "UTC"}
@@ -104,7 +106,17 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
     with unavailable_on_connect():
         acquired = await pool.acquire(timeout=ACQUIRE_TIMEOUT)
     try:
-        yield acquired
+        with _unavailable_in_use(acquired):
+            yield acquired
+    finally:
+        await _release(pool, acquired)
+
+
+@contextlib.contextmanager
+def _unavailable_in_use(acquired: Connection) -> Iterator[None]:
+    """Turn what goes wrong with the database into Unavailable, and leave no value in what is a fault of ours."""
+    try:
+        yield
     except _CONFLICTS as error:
         raise Conflict(describe(error)) from error
     except _UNAVAILABLE as error:
@@ -118,8 +130,46 @@ async def connection(pool: Pool) -> AsyncIterator[Connection]:
     except asyncpg.PostgresError as error:
         _forget_values(error)
         raise
+
+
+@contextlib.asynccontextmanager
+async def own_connection(dsn: str) -> AsyncIterator[Connection]:
+    """Lend a connection that belongs to no pool, for what lives as long as it: a lock of a session, say.
+
+    Its statements may take a minute, and are planned for what they are given. The server notices within seconds when
+    this machine vanishes, and gives up what the connection holds. Raises Unavailable.
+    """
+    with unavailable_on_connect():
+        conn = await asyncpg.connect(
+            dsn, timeout=_CONNECT_TIMEOUT, command_timeout=OWN_COMMAND_TIMEOUT, server_settings=_SERVER_SETTINGS
+        )
+    try:
+        with _unavailable_in_use(conn):
+            await _prepare(conn)
+            await conn.execute(
+                """
+                SET tcp_keepalives_idle = 5; SET tcp_keepalives_interval = 2; SET tcp_keepalives_count = 3;
+                SET plan_cache_mode = force_custom_plan
+                """
+            )
+            yield conn
     finally:
-        await _release(pool, acquired)
+        # An orderly farewell to a server that is gone would wait for it.
+        conn.terminate()
+
+
+async def transact_on(conn: Connection, step: Step[T]) -> T:
+    """What the step answers, run in a transaction of this very connection, as ``transact`` does in one of a pool."""
+    for _ in range(1, _TRIES):
+        with contextlib.suppress(Conflict):
+            return await _run_on(conn, step)
+    return await _run_on(conn, step)
+
+
+async def _run_on(conn: Connection, step: Step[T]) -> T:
+    with _unavailable_in_use(conn):
+        async with conn.transaction():
+            return await step(conn)
 
 
 @contextlib.asynccontextmanager
@@ -235,7 +285,7 @@ async def _keep(conn: Connection) -> None:
     """Spare the round trip of RESET ALL at each release: the driver rolls back, and no session state is ever set."""
 
 
-def _is_lost(acquired: "PoolConnectionProxy[asyncpg.Record]") -> bool:
+def _is_lost(acquired: Connection) -> bool:
     try:
         return acquired.is_closed()
     except asyncpg.InterfaceError:

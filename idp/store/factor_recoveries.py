@@ -4,6 +4,7 @@ from datetime import datetime
 
 from idp.model.factor_recovery import FactorRecovery
 from idp.store.database import Connection, Row
+from idp.store.expiry import BATCH, count_of
 
 COLUMNS = "id, sub, email_canonical, state, created_at, not_before, not_after, generation"
 # Waiting, and of the generation of its account still (A-76).
@@ -136,9 +137,20 @@ async def claim_ripe(conn: Connection, *, now: datetime, limit: int = 100) -> tu
     return tuple(found for row in rows if (found := _recovery(row)) is not None)
 
 
-async def delete_expired(conn: Connection, *, now: datetime) -> None:
-    """Forget requests whose time is over, however they ended."""
-    await conn.execute("DELETE FROM factor_recoveries WHERE not_after <= $1", now)
+async def delete_expired(conn: Connection, *, now: datetime, limit: int = BATCH) -> int:
+    """Forget requests whose time is over, however they ended; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM factor_recoveries WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM factor_recoveries WHERE not_after <= $1
+                ORDER BY not_after LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now,
+            limit,
+        )
+    )
 
 
 def _recovery(row: Row | None) -> FactorRecovery | None:

@@ -10,6 +10,7 @@ from idp.model.mail_link import MailLink
 from idp.model.user import User
 from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
+from idp.store.expiry import BATCH, count_of
 
 # Of nobody yet, or of an account that is still of the generation under which this was proved (A-76).
 CURRENT = "(sub IS NULL OR generation = (SELECT generation FROM users WHERE users.sub = interactions.sub))"
@@ -203,6 +204,17 @@ async def consume_interaction(conn: Connection, interaction_id: str, *, now: dat
     return row is not None
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget interactions whose time has been over for so long."""
-    await conn.execute("DELETE FROM interactions WHERE expires_at <= $1", now - keep)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta, limit: int = BATCH) -> int:
+    """Forget interactions whose time has been over for so long; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM interactions WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM interactions WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now - keep,
+            limit,
+        )
+    )

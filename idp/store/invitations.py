@@ -4,6 +4,7 @@ from datetime import datetime
 
 from idp.model.invitation import Invitation
 from idp.store.database import Connection, Row
+from idp.store.expiry import BATCH, count_of
 
 COLUMNS = "link_hash, email, email_canonical, created_at, expires_at"
 
@@ -53,9 +54,20 @@ async def consume_invitation(conn: Connection, digest: bytes, *, now: datetime) 
     return None if row is None else _invitation(row)
 
 
-async def delete_expired(conn: Connection, *, now: datetime) -> None:
-    """Forget invitations whose time is over."""
-    await conn.execute("DELETE FROM invitations WHERE expires_at <= $1", now)
+async def delete_expired(conn: Connection, *, now: datetime, limit: int = BATCH) -> int:
+    """Forget invitations whose time is over; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM invitations WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM invitations WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now,
+            limit,
+        )
+    )
 
 
 def _invitation(row: Row) -> Invitation:

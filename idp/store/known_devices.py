@@ -6,6 +6,7 @@ from idp.base.digest import sha256
 from idp.model.trusted_device import TrustedDevice
 from idp.model.user import User
 from idp.store.database import Connection
+from idp.store.expiry import BATCH, count_of
 from idp.store.users import find_user
 
 # Of the generation of its account still (A-76): what is not is known for nothing, and offered to nobody.
@@ -178,6 +179,17 @@ async def forget_devices(conn: Connection, sub: str, *, but: str | None = None) 
     return sum(row["trust_id"] is not None for row in rows)
 
 
-async def delete_expired(conn: Connection, *, now: datetime) -> None:
-    """Forget browsers whose time is over."""
-    await conn.execute("DELETE FROM known_devices WHERE expires_at <= $1", now)
+async def delete_expired(conn: Connection, *, now: datetime, limit: int = BATCH) -> int:
+    """Forget browsers whose time is over; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM known_devices WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM known_devices WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now,
+            limit,
+        )
+    )

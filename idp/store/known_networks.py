@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 
 from idp.store.database import Connection
+from idp.store.expiry import BATCH, count_of
 
 LIFE = timedelta(days=90)
 """How long a network is known after the last sign-in from it."""
@@ -45,6 +46,17 @@ async def remember_network(conn: Connection, sub: str, digest: bytes, *, now: da
     )
 
 
-async def delete_expired(conn: Connection, *, now: datetime) -> None:
-    """Forget networks from which nobody has signed in for so long."""
-    await conn.execute("DELETE FROM known_networks WHERE seen_at <= $1", now - LIFE)
+async def delete_expired(conn: Connection, *, now: datetime, limit: int = BATCH) -> int:
+    """Forget networks from which nobody has signed in for so long; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM known_networks WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM known_networks WHERE seen_at <= $1
+                ORDER BY seen_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now - LIFE,
+            limit,
+        )
+    )

@@ -4,6 +4,7 @@ from datetime import datetime
 
 from idp.model.mail_link import LinkKind, MailLink
 from idp.store.database import Connection, Row
+from idp.store.expiry import BATCH, count_of
 
 COLUMNS = "link_hash, kind, sub, email, email_canonical, created_at, expires_at, generation"
 # Of the generation of its account still (A-76).
@@ -86,9 +87,20 @@ async def revoke_links_to(conn: Connection, email_canonical: str, *, but: str) -
     )
 
 
-async def delete_expired(conn: Connection, *, now: datetime) -> None:
-    """Forget links whose time is over."""
-    await conn.execute("DELETE FROM mail_links WHERE expires_at <= $1", now)
+async def delete_expired(conn: Connection, *, now: datetime, limit: int = BATCH) -> int:
+    """Forget links whose time is over; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM mail_links WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM mail_links WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now,
+            limit,
+        )
+    )
 
 
 def _link(row: Row) -> MailLink:

@@ -10,6 +10,7 @@ from idp.base.entropy import Entropy
 from idp.base.seal import MasterKey, SealBroken, seal, unseal
 from idp.model.message import Channel, Message
 from idp.store.database import Connection, Row, notify
+from idp.store.expiry import BATCH, count_of
 
 CHANNEL = "outbox"
 """Where senders hear of new messages; the payload is the channel of the message."""
@@ -135,9 +136,20 @@ async def drop_late(conn: Connection, channel: Channel, now: datetime) -> int:
     return len(rows)
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget the messages that were sent, given up, or of no more use so long ago."""
-    await conn.execute("""DELETE FROM outbox WHERE coalesce(sent_at, failed_at, not_after) <= $1""", now - keep)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta, limit: int = BATCH) -> int:
+    """Forget messages that were sent, given up or of no more use so long ago; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM outbox WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM outbox WHERE coalesce(sent_at, failed_at, not_after) <= $1
+                ORDER BY coalesce(sent_at, failed_at, not_after) LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now - keep,
+            limit,
+        )
+    )
 
 
 def _message(row: Row, text: str) -> Message:

@@ -3,6 +3,7 @@
 from datetime import datetime
 
 from idp.store.database import Connection
+from idp.store.expiry import BATCH, count_of
 
 
 async def revoke_access_token(conn: Connection, jti: str, expires_at: datetime) -> None:
@@ -17,6 +18,17 @@ async def is_revoked(conn: Connection, jti: str) -> bool:
     return bool(await conn.fetchval("SELECT EXISTS (SELECT FROM revoked_access_tokens WHERE jti = $1)", jti))
 
 
-async def delete_expired(conn: Connection, *, now: datetime) -> None:
-    """Forget tokens that have expired meanwhile."""
-    await conn.execute("DELETE FROM revoked_access_tokens WHERE expires_at <= $1", now)
+async def delete_expired(conn: Connection, *, now: datetime, limit: int = BATCH) -> int:
+    """Forget tokens that have expired meanwhile; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM revoked_access_tokens WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM revoked_access_tokens WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now,
+            limit,
+        )
+    )

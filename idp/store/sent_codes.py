@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from idp.model.sent_code import Sendings, SentCode, Tried
 from idp.store.database import Connection
+from idp.store.expiry import BATCH, count_of
 
 MOST_MISSES = 5
 RECIPIENT_WINDOW = timedelta(minutes=10)
@@ -177,6 +178,17 @@ async def revoke_codes(conn: Connection, flow: str, method: str, now: datetime) 
     )
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget what was sent so long ago that no limit counts it any more."""
-    await conn.execute("DELETE FROM sent_codes WHERE expires_at <= $1", now - keep)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta, limit: int = BATCH) -> int:
+    """Forget what was sent so long ago that no limit counts it any more; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM sent_codes WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM sent_codes WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now - keep,
+            limit,
+        )
+    )

@@ -9,6 +9,7 @@ from idp.model.assurance import Evidence
 from idp.model.session import Session
 from idp.store.database import Connection, Row
 from idp.store.evidence import from_json, to_json
+from idp.store.expiry import BATCH, count_of
 from idp.store.users import raise_generation
 
 COLUMNS = "id, sub, evidence, created_at, seen_at, expires_at, ended_at, address, user_agent, enrolment_deferred_at"
@@ -201,19 +202,38 @@ async def forget_shown(conn: Connection, sub: str, method: str) -> None:
     )
 
 
-async def list_live(conn: Connection, sub: str, *, now: datetime, idle: timedelta) -> tuple[Session, ...]:
-    """The user's sessions that are signed in now, the one used last first."""
+async def list_live(
+    conn: Connection, sub: str, *, now: datetime, idle: timedelta, limit: int | None = None
+) -> tuple[Session, ...]:
+    """The user's sessions that are signed in now, the one used last first; so many at most."""
     rows = await conn.fetch(
         f"""
         SELECT {COLUMNS} FROM sessions
         WHERE sub = $1 AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3
         ORDER BY seen_at DESC, id
+        LIMIT $4
         """,
         sub,
         now,
         now - idle,
+        limit,
     )
     return tuple(_session(row) for row in rows)
+
+
+async def count_live(conn: Connection, sub: str, *, now: datetime, idle: timedelta, id_: str | None = None) -> int:
+    """How many ``list_live`` lists without a limit; with an id whether that session is one of them."""
+    found: int = await conn.fetchval(
+        """
+        SELECT count(*) FROM sessions
+        WHERE sub = $1 AND ended_at IS NULL AND expires_at > $2 AND seen_at > $3 AND ($4::text IS NULL OR id = $4)
+        """,
+        sub,
+        now,
+        now - idle,
+        id_,
+    )
+    return found
 
 
 async def end_session(conn: Connection, session_id: str, *, now: datetime) -> None:
@@ -275,6 +295,17 @@ async def end_other_sessions(conn: Connection, sub: str, now: datetime, *, but: 
     return sum(row["live"] for row in rows)
 
 
-async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta) -> None:
-    """Forget sessions that ended so long ago that nothing asks for them any more."""
-    await conn.execute("DELETE FROM sessions WHERE expires_at <= $1", now - keep)
+async def delete_expired(conn: Connection, *, now: datetime, keep: timedelta, limit: int = BATCH) -> int:
+    """Forget sessions that nothing asks for any more, so long ago they ended; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM sessions WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM sessions WHERE expires_at <= $1
+                ORDER BY expires_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            now - keep,
+            limit,
+        )
+    )

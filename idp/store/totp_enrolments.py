@@ -4,6 +4,7 @@ from datetime import datetime
 
 from idp.model.credential import TotpEnrolment
 from idp.store.database import Connection
+from idp.store.expiry import BATCH, count_of
 
 # Of the generation of its account still (A-76).
 CURRENT = "generation = (SELECT generation FROM users WHERE users.sub = totp_enrolments.sub)"
@@ -60,6 +61,17 @@ async def consume_enrolment(conn: Connection, enrolment: TotpEnrolment) -> bool:
     return taken is not None
 
 
-async def delete_expired(conn: Connection, *, begun_before: datetime) -> None:
-    """Forget enrolments that were begun before that and never confirmed."""
-    await conn.execute("DELETE FROM totp_enrolments WHERE created_at < $1", begun_before)
+async def delete_expired(conn: Connection, *, begun_before: datetime, limit: int = BATCH) -> int:
+    """Forget enrolments that were begun before that and never confirmed; answers how many, at most ``limit``."""
+    return count_of(
+        await conn.execute(
+            """
+            DELETE FROM totp_enrolments WHERE ctid = ANY(ARRAY(
+                SELECT ctid FROM totp_enrolments WHERE created_at < $1
+                ORDER BY created_at LIMIT $2 FOR UPDATE SKIP LOCKED
+            ))
+            """,
+            begun_before,
+            limit,
+        )
+    )

@@ -413,8 +413,17 @@ async def enable(conn: Connection, sub: str, now: datetime) -> bool:
 
 
 async def remove(conn: Connection, sub: str) -> bool:
-    """Delete the account and everything that hangs on it; answers whether there was one."""
-    return await conn.fetchval("DELETE FROM users WHERE sub = $1 RETURNING sub", sub) is not None
+    """Delete the account and everything that hangs on it, its failed attempts too; answers whether there was one."""
+    return (
+        await conn.fetchval(
+            """
+            WITH forgotten AS (DELETE FROM attempts WHERE subject = $1)
+            DELETE FROM users WHERE sub = $1 RETURNING sub
+            """,
+            sub,
+        )
+        is not None
+    )
 
 
 def _user(row: Row | None) -> User | None:

@@ -7,8 +7,10 @@ import pytest
 from idp.base.clock import system_clock
 from idp.base.seal import MasterKey
 from idp.model.event import Event
-from idp.store.audit_events import delete_expired, list_events, record_event
+from idp.store.audit_events import delete_expired, list_activity, list_events, record_event
 from idp.store.database import Connection, Pool, transaction
+from tests.doubles import START
+from tests.plans import rows_read
 
 MASTER = MasterKey(bytes(range(32)))
 AT = datetime(2026, 3, 1, 12, tzinfo=UTC)
@@ -96,3 +98,29 @@ async def test_16_4_2_only_old_events_can_be_forgotten(pool: Pool) -> None:
             await delete_expired(conn, MASTER, now=now, keep=timedelta(days=20))
     async with transaction(pool) as conn:
         assert len(await list_events(conn)) == 3
+
+
+async def test_A_64_activity_goes_back_no_further_than_it_is_asked_to(conn: Connection) -> None:
+    """Of 3,000 events of a year, those of 90 days are read; one of a clock that was behind hides no other."""
+    await conn.execute(
+        """
+        INSERT INTO audit_events (at, event, actor, sub)
+        SELECT $1::timestamptz - (3000 - n) * interval '3 hours', CASE WHEN n % 50 = 0 THEN 'sign_in' ELSE 'x' END,
+            'user', CASE WHEN n % 2 = 0 THEN 'alice' ELSE 'u' || n END
+        FROM generate_series(1, 3000) AS n
+        """,
+        START,
+    )
+    await record_event(conn, Event("sign_in", "user", START - timedelta(days=89), sub="alice"))
+    await conn.execute("ANALYZE audit_events")
+
+    async def ask() -> list[timedelta]:
+        acts = await list_activity(
+            conn, "alice", since=START - timedelta(days=90), events={"sign_in"}, before=None, limit=51
+        )
+        return [START - one.event.at for one in acts]
+
+    every = timedelta(hours=150)
+    assert await ask() == [timedelta(days=89), *(every * number for number in range(15))]
+    reading = await rows_read(conn, ask)
+    assert reading["audit_events"].rows < 720 / 2 + 110

@@ -7,6 +7,7 @@ import pytest
 from idp.model.client import Client
 from idp.store import clients
 from idp.store.database import Connection
+from tests.plans import Reading, rows_read
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 FULL = Client(
@@ -91,3 +92,85 @@ async def test_a_removed_client_is_gone_with_its_consents(conn: Connection) -> N
     await clients.remove(conn, "c1")
     assert await clients.list_clients(conn) == (BARE,)
     assert await conn.fetchval("SELECT count(*) FROM consents") == 0
+
+
+@pytest.mark.parametrize(
+    ("uris", "origin", "found"),
+    [
+        (("https://rp.test/cb",), "https://rp.test", True),
+        (("HTTPS://RP.test/CB",), "https://rp.test", True),
+        (("https://rp.test",), "https://rp.test", True),
+        (("https://other.test/", "http://[::1]:3000/cb?x"), "http://[::1]:3000", True),
+        (("https://rp.test:443/cb",), "https://rp.test", False),
+        (("https://rp.test/cb",), "https://rp.test:443", False),
+        (("https://rp.test/cb",), "http://rp.test", False),
+        (("https://rp.test.evil.test/cb",), "https://rp.test", False),
+        (("https://rp.test@evil.test/cb",), "https://rp.test", False),
+        (("https://evil.test/https://rp.test/",), "https://rp.test", False),
+        (("https://rp.test?x=/",), "https://rp.test", False),
+        (("app.test:/cb",), "app.test:", False),
+        ((), "https://rp.test", False),
+    ],
+)
+async def test_A_69_the_origins_of_a_client_are_those_of_its_redirect_uris(
+    conn: Connection, uris: tuple[str, ...], origin: str, found: bool
+) -> None:
+    await clients.create(conn, replace(BARE, redirect_uris=uris))
+    assert await clients.has_public_origin(conn, origin) is found
+
+
+async def test_A_69_only_public_clients_that_are_enabled_have_origins(conn: Connection) -> None:
+    client = replace(BARE, redirect_uris=("https://rp.test/cb",))
+    await clients.create(conn, client)
+    assert await clients.has_public_origin(conn, "https://rp.test")
+    await clients.set_disabled(conn, "c2", NOW)
+    assert not await clients.has_public_origin(conn, "https://rp.test")
+    await clients.set_disabled(conn, "c2", None)
+    await clients.update(conn, replace(client, redirect_uris=("https://rp.test:8443/cb",)))
+    assert not await clients.has_public_origin(conn, "https://rp.test")
+    assert await clients.has_public_origin(conn, "https://rp.test:8443")
+    await clients.update(conn, replace(client, token_endpoint_auth_method="client_secret_basic"))
+    assert not await clients.has_public_origin(conn, "https://rp.test")
+
+
+@pytest.mark.parametrize("origin", ["https://rp-7.test", "https://evil.test"])
+async def test_A_69_an_origin_is_looked_up_and_not_looked_for(conn: Connection, origin: str) -> None:
+    """Among 2,000 clients of which every second one is public: what was found is read, and nothing else."""
+    await conn.execute(
+        """
+        INSERT INTO clients (client_id, client_name, token_endpoint_auth_method, redirect_uris, grant_types, scope,
+            post_logout_redirect_uris, id_token_signed_response_alg, created_at)
+        SELECT 'c' || n, 'C', CASE WHEN n % 2 = 0 THEN 'client_secret_basic' ELSE 'none' END,
+            ARRAY['https://rp-' || n || '.test/cb', 'http://127.0.0.1/cb'], '{}', '{}', '{}', 'RS256', now()
+        FROM generate_series(1, 2000) AS n
+        """
+    )
+    await conn.execute("ANALYZE clients")
+    known = origin == "https://rp-7.test"
+    assert await clients.has_public_origin(conn, origin) is known
+    reading = await rows_read(conn, lambda: clients.has_public_origin(conn, origin))
+    assert reading["clients"] == Reading(scanned=0, fetched=int(known))
+    plan = await conn.fetch(
+        """
+        EXPLAIN SELECT FROM clients WHERE web_origins(redirect_uris) @> ARRAY[$1::text]
+            AND token_endpoint_auth_method = 'none' AND disabled_at IS NULL
+        """,
+        origin,
+    )
+    assert "Bitmap Index Scan on clients_public_origins" in "\n".join(row[0] for row in plan)
+
+
+async def test_A_69_an_origin_of_very_many_clients_costs_no_more(conn: Connection) -> None:
+    """Loopback addresses are those of many applications: one of them is enough."""
+    await conn.execute(
+        """
+        INSERT INTO clients (client_id, client_name, token_endpoint_auth_method, redirect_uris, grant_types, scope,
+            post_logout_redirect_uris, id_token_signed_response_alg, created_at)
+        SELECT 'c' || n, 'C', 'none', ARRAY['https://rp-' || n || '.test/cb', 'http://127.0.0.1/cb'], '{}', '{}', '{}',
+            'RS256', now()
+        FROM generate_series(1, 2000) AS n
+        """
+    )
+    await conn.execute("ANALYZE clients")
+    reading = await rows_read(conn, lambda: clients.has_public_origin(conn, "http://127.0.0.1"))
+    assert reading["clients"].rows == 1

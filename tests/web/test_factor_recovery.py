@@ -3,15 +3,20 @@
 import asyncio
 import re
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 
 import pytest
 
 from idp.authn.throttle import MOST_MISSES
+from idp.jobs import JOBS, Duties
+from idp.jobs.leader import Leader
 from idp.settings import SettingsError, load_settings
-from idp.store.database import transaction
-from idp.web.recover.factor_recovery import FINISH_LIFE, remind_ripe
+from idp.store.database import own_connection, transaction
+from idp.store.job_runs import list_runs
+from idp.web.recover.factor_recovery import FINISH_LIFE, remind_ripe, remind_some
 from tests.attacks.test_guessing import missed_before
+from tests.doubles import SeededEntropy
 from tests.driver import PASSWORD, Rig, authorization, mails, running
 from tests.texting import NUMBER, SMS
 from tests.web.account.people import error_on, make_codes, sign_in, sign_in_with_app, text_of
@@ -122,6 +127,22 @@ async def test_the_reminder_goes_out_once_by_every_way_and_its_text_message_only
         await finish(rig.browser(), await link_in(rig, "factor_recovery_ripe"))
         assert await count(rig, "SELECT count(*) FROM users WHERE phone IS NOT NULL") == 0
         assert (await sign_in(rig.browser())).url.path == "/account"
+
+
+async def test_the_reminder_is_a_job_that_no_other_holds_up(rig: Rig, database: str) -> None:
+    """What it writes is written on the connection of the leader, and how many it wrote to is kept."""
+    await alice_with_app(rig)
+    await ask(rig)
+    [job] = [job for job in JOBS if job.name == "factor_recovery_reminders"]
+    provider = rig.app.state.provider
+    duties = Duties(timedelta(days=400), provider.tools.master_key, partial(remind_some, provider))
+    leader = Leader(database, JOBS, duties, rig.clock, SeededEntropy())
+    async with own_connection(database) as conn:
+        for waited, reminded in ((timedelta(hours=71), 0), (timedelta(hours=1), 1), (timedelta(hours=1), 0)):
+            rig.clock.advance(waited)
+            await leader.run_once(conn, job)
+            assert (await list_runs(conn))[job.name].rows == reminded
+    assert [mail.kind for mail in await mails(rig)].count("factor_recovery_ripe") == 1
 
 
 async def test_a_sign_in_with_a_second_factor_stops_it(rig: Rig) -> None:

@@ -10,7 +10,7 @@ from idp.model.authorization import ConnectedApp
 from idp.model.user import User
 from idp.oauth.errors import PageError
 from idp.store.authorizations import revoke_of_client
-from idp.store.connected_apps import list_apps
+from idp.store.connected_apps import count_apps, list_apps
 from idp.store.consents import revoke_consent
 from idp.store.database import Connection, transaction
 from idp.web.account.owner import Owner, find_owner, to_login
@@ -69,6 +69,11 @@ async def withdraw(request: Request) -> Response:
 async def apps_of(request: Request, conn: Connection, owner: Owner) -> tuple[ConnectedApp, ...]:
     """The apps that the owner has let in."""
     return await list_apps(conn, owner.user.sub, now=moment(request))
+
+
+async def count_apps_of(request: Request, conn: Connection, owner: Owner) -> int:
+    """How many these are."""
+    return await count_apps(conn, owner.user.sub, now=moment(request))
 
 
 async def _found(request: Request, conn: Connection, owner: Owner) -> ConnectedApp:

@@ -13,7 +13,7 @@ from idp.store.database import Connection, transaction
 from idp.web.account.owner import WAYS, Owner, find_changer, find_owner, to_login, under_new_secret
 from idp.web.account.passkeys import added, facts_of, icon_of, last_used, signals_of
 from idp.web.account.recovery_codes import left
-from idp.web.account.sessions import sessions_of
+from idp.web.account.sessions import count_sessions_of
 from idp.web.answers import page, see_other
 from idp.web.forms import read_page_form
 from idp.web.notices import notify_user
@@ -35,7 +35,7 @@ async def ways(request: Request) -> Response:
         keys = await webauthn_credentials.list_of(conn, owner.user.sub)
         apps = await totp_credentials.list_confirmed(conn, owner.user.sub)
         codes = await recovery_codes.find_codes(conn, owner.user.sub)
-        others = len(await sessions_of(request, conn, owner)) - 1
+        others = await count_sessions_of(request, conn, owner) - 1
     passkeys = tuple(Authenticator(one.id, one.name, icon_of(one), facts_of(one)) for one in keys)
     totps = tuple(
         Authenticator(one.id, one.name, "totp", (added(one.created_at), last_used(one.last_used_at))) for one in apps

@@ -8,9 +8,9 @@ from idp.base.text import Listing, Phrase, say, say_many
 from idp.store.database import Connection, transaction
 from idp.store.users import lock_to_remove, remove
 from idp.web import cookies
-from idp.web.account.apps import apps_of
+from idp.web.account.apps import count_apps_of
 from idp.web.account.owner import Owner, find_changer
-from idp.web.account.sessions import sessions_of
+from idp.web.account.sessions import count_sessions_of
 from idp.web.answers import page, see_other
 from idp.web.flow import current_session
 from idp.web.forms import read_page_form
@@ -67,7 +67,7 @@ async def goodbye(request: Request) -> Response:
 
 
 async def _page(request: Request, conn: Connection, owner: Owner, fault: Fault | None = None) -> Response:
-    devices, apps = len(await sessions_of(request, conn, owner)), len(await apps_of(request, conn, owner))
+    devices, apps = await count_sessions_of(request, conn, owner), await count_apps_of(request, conn, owner)
     # By kind and not by number: a set of recovery codes is one way, however many there are.
     ways = tuple(step.title for step in STEPS if any(one.method == step.method for one in owner.enrolled))
     email = owner.user.email

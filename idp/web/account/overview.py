@@ -12,14 +12,14 @@ from idp.model.user import User
 from idp.store.database import transaction
 from idp.store.recovery_codes import find_codes
 from idp.web.account.activity import ACTIVITY
-from idp.web.account.apps import APPS, apps_of
+from idp.web.account.apps import APPS, count_apps_of
 from idp.web.account.data import DATA
 from idp.web.account.email import EMAIL, waiting_address
 from idp.web.account.owner import WAYS, Owner, find_owner, to_login
 from idp.web.account.passkey_upgrade import UPGRADE, may_upgrade
 from idp.web.account.profile import PROFILE
 from idp.web.account.recovery_codes import CODES, left
-from idp.web.account.sessions import DEVICES, sessions_of
+from idp.web.account.sessions import DEVICES, count_sessions_of
 from idp.web.answers import page
 from idp.web.pages import AccountPage, Person, Place, Protection
 from idp.web.provider import moment, provider_of
@@ -35,9 +35,9 @@ async def overview(request: Request) -> Response:
         if owner is None:
             return await to_login(request, conn)
         codes = await find_codes(conn, owner.user.sub)
-        devices = len(await sessions_of(request, conn, owner))
+        devices = await count_sessions_of(request, conn, owner)
         waiting = await waiting_address(request, conn, owner)
-        apps = len(await apps_of(request, conn, owner))
+        apps = await count_apps_of(request, conn, owner)
     ways, email, name = _counted(owner.second_factors), owner.user.email, owner.user.profile.get("name")
     places = (
         Place(WAYS, "passkey", say("Ways to sign in"), ways or say("Password alone")),

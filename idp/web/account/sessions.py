@@ -9,7 +9,7 @@ from idp.model.trusted_device import TrustedDevice
 from idp.oauth.errors import PageError
 from idp.store.database import Connection, transaction
 from idp.store.known_devices import list_trusted
-from idp.store.sessions import end_other_sessions, end_session, list_live
+from idp.store.sessions import count_live, end_other_sessions, end_session, list_live
 from idp.web import cookies
 from idp.web.account.owner import Owner, find_owner, to_login
 from idp.web.answers import page, see_other
@@ -22,20 +22,24 @@ from idp.web.trail import note
 from idp.web.trust import distrust, forget_browsers, keep_browser
 
 DEVICES = "/account/sessions"
+MOST_SHOWN = 100
+"""So many browsers, the ones used last, are on the page."""
 
 
 async def show(request: Request) -> Response:
-    """All browsers in which the account is signed in, this one first."""
+    """The browsers in which the account is signed in, this one first."""
     async with transaction(provider_of(request).pool) as conn:
         owner = await find_owner(request, conn)
         if owner is None:
             return await to_login(request, conn)
-        live = await sessions_of(request, conn, owner)
+        live = await sessions_of(request, conn, owner, limit=MOST_SHOWN + 1)
         here = cookies.read(request, provider_of(request), "device")
         trusted = await list_trusted(conn, owner.user.sub, now=moment(request), here=here)
-    devices = [_device(one, owner) for one in live]
-    devices.sort(key=lambda one: not one.current)
-    return page(request, SessionsPage(tuple(devices), tuple(map(_trusted, trusted))))
+    others = [one for one in live if one.id != owner.session.id]
+    shown = (owner.session, *others[: MOST_SHOWN - 1])
+    devices = tuple(_device(one, owner) for one in shown)
+    more = len(others) + 1 > len(shown)
+    return page(request, SessionsPage(devices, tuple(map(_trusted, trusted)), more=more))
 
 
 async def ask_again(request: Request) -> Response:
@@ -61,7 +65,7 @@ async def end(request: Request) -> Response:
         if owner is None:
             return await to_login(request, conn)
         wanted = request.path_params["id"]
-        if wanted not in {one.id for one in await sessions_of(request, conn, owner)}:
+        if not await count_sessions_of(request, conn, owner, id_=wanted):
             raise PageError("not_found", status=404)
         await end_session(conn, wanted, now=moment(request))
         await note(request, conn, "session_ended", sub=owner.user.sub, session_id=owner.session.id, ended=wanted)
@@ -97,10 +101,18 @@ async def sign_out_elsewhere(request: Request, conn: Connection, owner: Owner) -
     await note(request, conn, "sessions_ended", sub=sub, session_id=here, count=count)
 
 
-async def sessions_of(request: Request, conn: Connection, owner: Owner) -> tuple[Session, ...]:
-    """The owner's live sessions."""
+async def sessions_of(
+    request: Request, conn: Connection, owner: Owner, *, limit: int | None = None
+) -> tuple[Session, ...]:
+    """The owner's live sessions, the ones used last."""
     idle = provider_of(request).lifetimes.session_idle
-    return await list_live(conn, owner.user.sub, now=moment(request), idle=idle)
+    return await list_live(conn, owner.user.sub, now=moment(request), idle=idle, limit=limit)
+
+
+async def count_sessions_of(request: Request, conn: Connection, owner: Owner, *, id_: str | None = None) -> int:
+    """How many these are; with an id, whether it is that of one of them."""
+    idle = provider_of(request).lifetimes.session_idle
+    return await count_live(conn, owner.user.sub, now=moment(request), idle=idle, id_=id_)
 
 
 def _trusted(device: TrustedDevice) -> Device:

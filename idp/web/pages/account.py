@@ -283,11 +283,15 @@ class NewCodesPage:
 
 @dataclass(frozen=True, slots=True)
 class SessionsPage:
-    """The browsers in which one is signed in, this one first, and those ``trusted`` to stand in for a second step."""
+    """The browsers in which one is signed in, this one first, and those ``trusted`` to stand in for a second step.
+
+    ``more`` is whether there are others still, used longer ago.
+    """
 
     template: ClassVar[str] = "account/sessions.html"
     devices: tuple[Device, ...]
     trusted: tuple[Device, ...] = ()
+    more: bool = False
 
     @property
     def others(self) -> bool:

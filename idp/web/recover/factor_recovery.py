@@ -24,7 +24,7 @@ from idp.model.event import Event
 from idp.model.factor_recovery import FactorRecovery
 from idp.model.user import User
 from idp.store.audit_events import record_event
-from idp.store.database import Connection, transaction
+from idp.store.database import Connection, transact
 from idp.store.factor_recoveries import cancel_waiting, claim_ripe, create_recovery
 from idp.store.outbox import create_message
 from idp.store.users import find_user
@@ -127,16 +127,21 @@ async def cancel_if_shown(request: Request, conn: Connection, user: User, shown:
 
 
 async def remind_ripe(provider: Provider) -> None:
-    """Send the link that finishes to everybody whose delay is over; any process may do it, and one does."""
-    now = provider.clock()
-    async with transaction(provider.pool) as conn:
-        for asked in await claim_ripe(conn, now=now):
-            user = await find_user(conn, asked.sub)
-            address = address_of_link(user) if user is not None else None
-            if user is None or address is None or address.canonical != asked.email_canonical:
-                # Nobody but who was told at the beginning is told the end.
-                continue
-            await _remind(conn, provider, asked, user, address, now)
+    """Send the link that finishes to everybody whose delay is over."""
+    await transact(provider.pool, lambda conn: remind_some(provider, conn, provider.clock(), 100))
+
+
+async def remind_some(provider: Provider, conn: Connection, now: datetime, limit: int) -> int:
+    """Send it to so many of them at most, whom no other process gets, and answer how many these were."""
+    ripe = await claim_ripe(conn, now=now, limit=limit)
+    for asked in ripe:
+        user = await find_user(conn, asked.sub)
+        address = address_of_link(user) if user is not None else None
+        if user is None or address is None or address.canonical != asked.email_canonical:
+            # Nobody but who was told at the beginning is told the end.
+            continue
+        await _remind(conn, provider, asked, user, address, now)
+    return len(ripe)
 
 
 async def _remind(

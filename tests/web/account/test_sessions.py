@@ -125,3 +125,30 @@ async def test_what_a_browser_says_of_itself_is_text(rig: Rig) -> None:
     page = await browser.get("/account/sessions")
     assert "alert(1)" not in page.text
     assert "Another browser" in page.text
+
+
+async def test_A_64_of_very_many_browsers_those_used_last_are_shown(rig: Rig) -> None:
+    """This one first, and the one that is left out can be ended all the same."""
+    browser = rig.browser()
+    await browser.register()
+    async with transaction(rig.app.state.provider.pool) as conn:
+        await conn.execute(
+            """
+            INSERT INTO sessions (id, secret_hash, sub, evidence, created_at, seen_at, expires_at)
+            SELECT 's' || n, sha256(n::text::bytea), sub, '[]', created_at, $1::timestamptz + n * interval '1 second',
+                $1::timestamptz + interval '1 day'
+            FROM users, generate_series(1, 120) AS n
+            """,
+            rig.clock(),
+        )
+    page = await browser.get("/account/sessions")
+    assert ids_on(page.text) == [f"s{n}" for n in range(120, 21, -1)]
+    assert "Only the devices you used last are listed." in text_of(page)
+    assert text_of(page).index("This device") < text_of(page).index("End")
+    assert "Signed in on 121 devices" in text_of(await browser.get("/account"))
+    assert (await browser.post("/account/sessions/s1/end", {})).url.path == "/account/sessions"
+    assert "s1" not in await live(rig)
+    await browser.post("/account/sessions/end-others", {})
+    page = await browser.get("/account/sessions")
+    assert ids_on(page.text) == []
+    assert "Only the devices" not in text_of(page)

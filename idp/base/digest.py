@@ -35,6 +35,11 @@ def fingerprint(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()[:12]
 
 
+def chained(before: bytes, content: str) -> bytes:
+    """The digest of a content behind that of what came before it, none being empty: SHA-256 of both, text in UTF-8."""
+    return hashlib.sha256(before + content.encode()).digest()
+
+
 def range_digest(password: str) -> str:
     """The digest by which lists of breached passwords are sorted, in upper-case hex: SHA-1 of its UTF-8.
 

@@ -5,14 +5,13 @@ it and of all that itself says. Who can write to the table could link it anew; s
 and then under a key that is not in the database, and so is the place up to which a chain's oldest rows have expired.
 """
 
-import hashlib
-import hmac
 import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Literal, TypeAlias
 
+from idp.base.digest import chained, same
 from idp.base.seal import MasterKey, keyed_digest
 
 Fault: TypeAlias = Literal["changed", "missing", "cut_off", "rewritten", "unchained", "seal_broken", "anchor_broken"]
@@ -77,7 +76,7 @@ def digest_of(before: bytes, link: Link) -> bytes:
     SHA-256 of the digest before it and of a JSON array of strings and nulls without spaces (RFC 8259), in UTF-8, as
     ``array_to_json`` writes it: quotes, backslashes and control characters are escaped and nothing else.
     """
-    return hashlib.sha256(before + _AS_JSON(link.said).encode()).digest()
+    return chained(before, _AS_JSON(link.said))
 
 
 def anchor_mac(master: MasterKey, chain: int, place: int, digest: bytes) -> bytes:
@@ -117,7 +116,7 @@ class Inspection:
     def take_anchors(self, anchors: Iterable[Anchor]) -> None:
         """Learn from where each chain has to begin."""
         for anchor in anchors:
-            if not hmac.compare_digest(anchor.mac, anchor_mac(self.master, anchor.chain, anchor.place, anchor.digest)):
+            if not same(anchor.mac, anchor_mac(self.master, anchor.chain, anchor.place, anchor.digest)):
                 self._note("anchor_broken", anchor.chain, anchor.place)
             self._anchors[anchor.chain] = anchor
 
@@ -128,7 +127,7 @@ class Inspection:
             if seal.number != expected:
                 self._note("missing", SEALS, expected)
             mac = seal_mac(self.master, seal.number, seal.chain, seal.place, seal.digest, seal.at)
-            if not hmac.compare_digest(seal.mac, mac):
+            if not same(seal.mac, mac):
                 self._note("seal_broken", SEALS, seal.number)
             self.seals, self.last_seal = self.seals + 1, seal
             self._sealed[seal.chain] = max(seal.place, self._sealed.get(seal.chain, 0))
@@ -143,9 +142,9 @@ class Inspection:
             if link.place != place + 1:
                 # What stands behind a gap can be judged by nothing that stands before it.
                 self._note("missing", link.chain, place + 1)
-            elif digest_of(digest, link) != link.digest:
+            elif not same(digest_of(digest, link), link.digest):
                 self._note("changed", link.chain, link.place, link.id)
-            elif link.sealed is not None and link.sealed != link.digest:
+            elif link.sealed is not None and not same(link.sealed, link.digest):
                 self._note("rewritten", link.chain, link.place, link.id)
             self.rows += 1
             self._lowest = link.id if self._lowest is None else min(self._lowest, link.id)

@@ -144,5 +144,5 @@ def test_16_3_1_and_16_5_3_each_command_has_one_row_and_is_nothing_without_it(id
 def test_16_1_1_all_that_an_operator_does_is_among_the_commands() -> None:
     """But for what the schedule of keys does as well (tests/cli/test_audit.py)."""
     by_operator = {event for event, (actors, _) in documented().items() if "operator" in actors}
-    rest = {"key_published", "key_activated", "key_retired"}
+    rest = {"key_published", "key_activated", "key_retired", "key_withdrawn"}
     assert {event for event, _ in COMMANDS} | rest == by_operator

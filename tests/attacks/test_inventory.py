@@ -484,5 +484,5 @@ def test_11_1_2_every_algorithm_is_documented() -> None:
     assert all(alg in text for alg in (*jwk.ALGORITHMS, "AES-256-GCM", "Argon2id", "HMAC-SHA-1", "SHA-256"))
     schema = " ".join(path.read_text() for path in ROOT.glob("alembic/versions/*.py"))
     keyed = set(re.findall(r"CREATE TABLE (\w+) \((?:(?!\n *\)).)*?\b(?:sealed_\w+|public_key)\b", schema, re.DOTALL))
-    assert keyed == {"signing_keys", "totp_credentials", "webauthn_credentials"}
+    assert keyed == {"signing_keys", "totp_credentials", "totp_enrolments", "webauthn_credentials"}
     assert all(f"`{table}`" in text for table in keyed)

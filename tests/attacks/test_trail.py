@@ -859,6 +859,14 @@ def confirms(event: str) -> None:
         return lambda: browser.post("/confirm-email", {"link": secret_of(link)})
 
 
+@act("account_cleared", "sub")
+async def _(scene: Scene) -> Do:
+    owner, name = await scene.newcomer()
+    await owner.post("/account/email", {"email": f"{name}@mail.test"})
+    link, browser = await link_to(scene, name, "verify_email"), scene.browser()
+    return lambda: browser.post("/confirm-email", {"link": secret_of(link)})
+
+
 confirms("email_confirmed")
 confirms("email_released")
 

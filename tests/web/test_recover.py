@@ -146,7 +146,7 @@ async def test_an_account_that_never_had_a_password_gets_its_first_one_so(rig: R
     [
         "email_verified = false",
         "email = NULL, email_canonical = NULL, email_verified = false",
-        "email = 'new@mail.test', email_canonical = 'new@mail.test'",
+        "email = 'new@mail.test', email_canonical = 'new@mail.test', generation = generation + 1",
         "disabled_at = created_at",
     ],
 )

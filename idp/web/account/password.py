@@ -95,9 +95,9 @@ def _shortest(owner: Owner) -> int:
 
 async def _note_refusal(request: Request, owner: Owner, refused: Refusal) -> None:
     held_back = refused.consequence is Consequence.NOT_JUDGED
-    event = "password_change_held_back" if held_back else "password_change_refused"
 
     async def step(conn: Connection) -> None:
+        event = "password_change_held_back" if held_back else "password_change_refused"
         await note(request, conn, event, sub=owner.user.sub, session_id=owner.session.id, cause=refused.cause)
 
     await transacted(request, step)

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from idp.base.text import say, say_many
 from idp.web.account.authenticators import NO_CODES
+from idp.web.confirm_email import CLEARS, SIGN_IN_FIRST
 from idp.web.pages import (
     PAGES,
     WORDS,
@@ -21,6 +22,7 @@ from idp.web.pages import (
     EnrolPage,
     ErrorPage,
     Fault,
+    LinkPage,
     NewPasswordPage,
     Offer,
     Page,
@@ -36,6 +38,7 @@ from idp.web.pages import (
     SentCodePage,
     SessionsPage,
     SignInPage,
+    SignOutPage,
     Slip,
     TotpPage,
     WebAuthnPage,
@@ -154,6 +157,25 @@ def _states() -> dict[str, Page]:
         ),
         "remove-factors-failed": replace(RemoveFactorsPage.sample(), fault=Fault.of("password_wrong", "password")),
         "done-taken": replace(DonePage.sample(), title=say("This address is in use"), advice=None, icon="alert"),
+        "link-clears": replace(
+            LinkPage.sample(),
+            title=say("Confirm your e-mail address"),
+            text=say(
+                "%(address)s was given for this account. Confirm it only if the account is yours.",
+                address="alice@mail.example",
+            ),
+            button=say("Confirm address"),
+            warning=CLEARS,
+            onward=SIGN_IN_FIRST,
+        ),
+        "done-cleared": replace(
+            DonePage.sample(),
+            title=say("Your e-mail address is confirmed"),
+            text=say("What was set up in the account before is removed. Choose a password to sign in with."),
+            advice=None,
+            onward=(say("Choose a password"), "/recover/new-password"),
+        ),
+        "sign-out-doubtful": replace(SignOutPage.sample(), is_doubtful=True),
         "account-recovery-codes-none": RecoveryCodesPage(0, 0, None),
         "account-recovery-codes-not-yet": RecoveryCodesPage(0, 0, None, offered=False),
         "account-sessions-alone": SessionsPage(SessionsPage.sample().devices[:1]),

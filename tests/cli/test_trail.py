@@ -109,7 +109,7 @@ def faults_of(rows: list[Event], secret: str) -> list[str]:
     return [
         *(["not by the operator"] if row.actor != "operator" else []),
         *(["not by this one"] if row.details.get("os_user", "") != os_user() else []),
-        *(["of nobody"] if not (row.sub or row.client_id or {"group", "kid"} & set(row.details)) else []),
+        *(["of nobody"] if not (row.sub or row.client_id or {"group", "kid", "email"} & set(row.details)) else []),
         *(f"{name} is not in the document" for name in set(row.details) - promised),
         *(["it holds a secret"] if PASSWORD in repr(row) or (secret and secret in repr(row)) else []),
     ]

@@ -47,7 +47,7 @@ class Service:
 
 
 class _Kept:
-    """A service at work: started, and brought back when it dies, but for one that never came up."""
+    """A service at work: started, and brought back when it dies, but for one that ends by itself and never came up."""
 
     def __init__(self, service: Service) -> None:
         self._service = service
@@ -73,7 +73,8 @@ class _Kept:
         how = f"{self._service.name} {_how_it_ended(program.returncode)}"
         clear(program.pid)
         self.program = None
-        if not self.has_been_up:
+        # What a signal has ended, the want of memory say, tells nothing of its settings.
+        if not self.has_been_up and program.returncode >= 0:
             _say(f"{how} before it could be reached, and is given up")
             return False
         self._quick_deaths = 0 if now - self._begun >= _SETTLED else self._quick_deaths + 1
@@ -108,8 +109,8 @@ def supervise(
     """Return the exit status once all services have ended: 0 if SIGINT or SIGTERM asked for it, 1 if one is given up.
 
     A service that dies is started again, at once or, if it keeps dying, after a wait that grows to ten seconds; one
-    that has never been up is given up, and the others are ended with it. So is a PostgreSQL that dies meanwhile.
-    `announce` is called once all are up. A second signal does not wait for open requests.
+    that ends by itself and has never been up is given up, and the others are ended with it. So is a PostgreSQL that
+    dies meanwhile. `announce` is called once all are up. A second signal does not wait for open requests.
     """
     kept = [_Kept(service) for service in services]
     asked: list[int] = []

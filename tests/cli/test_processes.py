@@ -65,6 +65,25 @@ def test_a_program_that_never_came_up_is_given_up_and_ends_the_others(capfd: pyt
     assert not accepts(port)
 
 
+def test_F1_a_program_that_was_killed_before_it_was_up_is_started_again(
+    tmp_path: Path, capfd: pytest.CaptureFixture[str]
+) -> None:
+    killed = tmp_path / "killed"
+    script = (
+        "import os, signal, sys, pathlib\n"
+        "killed = pathlib.Path(sys.argv[1])\n"
+        "if not killed.exists():\n"
+        "    killed.touch()\n"
+        "    os.kill(os.getpid(), signal.SIGKILL)\n"
+        "sys.exit(3)\n"
+    )
+    assert supervise([Service("it", [sys.executable, "-c", script, str(killed)], {}, free_port())], None) == 1
+    assert capfd.readouterr().err.splitlines() == [
+        "idp: it was killed by SIGKILL and is started again",
+        "idp: it ended with status 3 before it could be reached, and is given up",
+    ]
+
+
 def test_the_waits_begin_at_nothing_and_grow_to_ten_seconds() -> None:
     assert [pause(deaths) for deaths in range(9)] == [0, 0, 1, 2, 4, 8, 10, 10, 10]
     assert pause(100) == 10

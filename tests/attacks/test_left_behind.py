@@ -14,11 +14,11 @@ import pytest
 from idp.store import known_devices, users
 from idp.store.database import Connection, transaction
 from idp.store.sessions import end_sessions_of
-from idp.web.recover.factor_recovery import remind_ripe
 from tests.attacks.passkeys import authenticator, ceremony_on, decoded
 from tests.driver import PASSWORD, Browser, Rig, authorization, call, code_of, exchange, mails, response_of, running
 from tests.texting import SMS, newest_code
 from tests.web.account.people import OTHER_PASSWORD, error_on, sign_in
+from tests.web.losing import remind_ripe
 from tests.web.recovering import ADDRESS, ask, follow, prove_address, reset_mails, secret_of
 
 EVIL = "mallory@mail.test"
@@ -217,7 +217,7 @@ async def removal_of_second_steps(scene: Scene) -> Go:
 
     async def go_on() -> bool:
         scene.rig.clock.advance(timedelta(hours=72))
-        await remind_ripe(scene.rig.app.state.provider)
+        await remind_ripe(scene.rig)
         sent = [mail.link for mail in await mails(scene.rig) if mail.kind == "factor_recovery_ripe"]
         for link in sent:
             fields = {"link": secret_of(link), "password": scene.password}
@@ -339,7 +339,7 @@ async def test_A_76_the_removal_of_lost_factors_ends_what_waits(rig: Rig) -> Non
     before = [("offline_grant", await offline_grant(scene)), ("chooser_entry", await chooser_entry(scene))]
     await removal_of_second_steps(scene)
     rig.clock.advance(timedelta(hours=72))
-    await remind_ripe(rig.app.state.provider)
+    await remind_ripe(rig)
     kinds = (reset_under_way, reset_link, sign_in_half_way)
     begun = [*before, *[(begin.__name__, await begin(scene)) for begin in kinds]]
     link = next(mail.link for mail in await mails(rig) if mail.kind == "factor_recovery_ripe")

@@ -20,7 +20,6 @@ from idp.base.clock import Clock, system_clock
 from idp.base.entropy import system_entropy, token
 from idp.cli.logs import formatter
 from idp.store.database import connection, transaction
-from idp.web.recover.factor_recovery import remind_ripe
 from tests import driver
 from tests.attacks.passkeys import add_passkey, authenticator, use_passkey
 from tests.cluster import BASIC, SECRET, Cluster, answer_of, authorization, code_grant, tables_of
@@ -28,7 +27,7 @@ from tests.driver import VERIFIER, Browser, Rig, call, mails, running
 from tests.notify.gateways import Service, eventually, service
 from tests.texting import SMS, code_in, newest_code, texts
 from tests.web.inviting import invite
-from tests.web.losing import link_of_text, texted
+from tests.web.losing import link_of_text, remind_ripe, texted
 from tests.web.recovering import follow, secret_of
 from tests.web.trusting import put_into
 
@@ -319,7 +318,7 @@ async def by_mail_and_text(journey: Journey, rig: Rig) -> None:
     await lost.submit()
     journey.keep("link", secret_of((await mails(rig))[-1].link))
     rig.clock.advance(timedelta(hours=73))
-    await remind_ripe(rig.app.state.provider)
+    await remind_ripe(rig)
     for _, _, text in await texted(rig):
         journey.keep("link", secret_of(link_of_text(text)))
     link = journey.keep(

@@ -24,10 +24,11 @@ from idp.store import groups
 from idp.store.attempts import lock_tallies, record_tallies
 from idp.store.audit_events import list_events
 from idp.store.database import transaction
-from idp.web.recover.factor_recovery import REQUESTS, remind_ripe
+from idp.web.recover.factor_recovery import REQUESTS
 from tests.attacks.passkeys import add_passkey, authenticator, ceremony_on, decoded, use_passkey
 from tests.driver import CALLBACK, PASSWORD, VERIFIER, Browser, Rig, authorization, code_of, mails, response_of, running
 from tests.texting import SMS, newest_code
+from tests.web.losing import remind_ripe
 from tests.web.recovering import NEW, follow, prove_address, secret_of
 
 ADDRESS = "192.0.2.77"
@@ -798,14 +799,14 @@ async def link_to(scene: Scene, name: str, kind: str) -> str:
 async def _(scene: Scene) -> Do:
     # Those that were asked for before are over.
     scene.rig.clock.advance(timedelta(hours=73))
-    await remind_ripe(scene.rig.app.state.provider)
+    await remind_ripe(scene.rig)
     _, name = await scene.newcomer(app=True, email=True)
     await ask_for_removal(scene, name)
     scene.rig.clock.advance(timedelta(hours=73))
 
     async def do() -> httpx2.Response:
         try:
-            await remind_ripe(scene.rig.app.state.provider)
+            await remind_ripe(scene.rig)
         except asyncpg.PostgresError:
             return httpx2.Response(500)
         return httpx2.Response(200)
@@ -818,7 +819,7 @@ async def _(scene: Scene) -> Do:
     _, name = await scene.newcomer(app=True, email=True)
     await ask_for_removal(scene, name)
     scene.rig.clock.advance(timedelta(hours=73))
-    await remind_ripe(scene.rig.app.state.provider)
+    await remind_ripe(scene.rig)
     browser, link = scene.browser(), await link_to(scene, name, "factor_recovery_ripe")
     return lambda: browser.post("/recover/factor/finish", {"link": secret_of(link), "password": PASSWORD})
 

@@ -7,10 +7,9 @@ from pathlib import Path
 import pytest
 from playwright.async_api import Browser, Page, expect
 
-from idp.web.recover.factor_recovery import remind_ripe
 from tests.driver import Rig
 from tests.journeys.people import add_app, enter_password, on_loopback, register
-from tests.web.losing import link_in
+from tests.web.losing import link_in, remind_ripe
 from tests.web.recovering import prove_address
 
 pytestmark = pytest.mark.browser
@@ -37,7 +36,7 @@ async def test_lost_factors_are_replaced_after_the_delay(page: Page, browser: Br
     await expect(later).to_have_url(f"{rig.issuer}/recover/factor/asked")
 
     rig.clock.advance(timedelta(hours=72))
-    await remind_ripe(rig.app.state.provider)
+    await remind_ripe(rig)
     await later.goto(await link_in(rig, "factor_recovery_ripe"))
     await later.fill("#password", "not the right password")
     await later.click("button.danger")

@@ -9,11 +9,11 @@ from urllib.parse import parse_qsl, urlsplit
 
 import httpx2
 
-from idp.web.recover.factor_recovery import remind_ripe
 from tests.attacks.passkeys import add_passkey, authenticator, ceremony_on, decoded
 from tests.driver import CALLBACK, PASSWORD, VERIFIER, Browser, Rig, authorization, code_of, exchange, mails
 from tests.texting import newest_code
 from tests.web.account.people import codes_on, sign_in
+from tests.web.losing import remind_ripe
 from tests.web.recovering import NEW, follow, prove_address, secret_of
 
 ENVIRON = {
@@ -143,7 +143,7 @@ class Stage:
         await asking.submit()
         cancel = await self._mail("factor_recovery_asked")
         rig.clock.advance(timedelta(hours=24))
-        await remind_ripe(rig.app.state.provider)
+        await remind_ripe(rig)
         return {"cancel": cancel, "finish": await self._mail("factor_recovery_ripe")}
 
     async def _mail(self, kind: str) -> str:

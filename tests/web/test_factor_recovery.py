@@ -14,13 +14,13 @@ from idp.jobs.leader import Leader
 from idp.settings import SettingsError, load_settings
 from idp.store.database import own_connection, transaction
 from idp.store.job_runs import list_runs
-from idp.web.recover.factor_recovery import FINISH_LIFE, remind_ripe, remind_some
+from idp.web.recover.factor_recovery import FINISH_LIFE, remind_some
 from tests.attacks.test_guessing import missed_before
 from tests.doubles import SeededEntropy
 from tests.driver import PASSWORD, Rig, authorization, mails, running
 from tests.texting import NUMBER, SMS
 from tests.web.account.people import error_on, make_codes, sign_in, sign_in_with_app, text_of
-from tests.web.losing import DELAY, alice_with_app, ask, finish, link_in, link_of_text, ripen, texted
+from tests.web.losing import DELAY, alice_with_app, ask, finish, link_in, link_of_text, remind_ripe, ripen, texted
 from tests.web.recovering import ADDRESS, alice, count, events, hidden_link
 
 TABLES = ("totp_credentials", "webauthn_credentials", "recovery_codes", "known_devices")
@@ -119,7 +119,7 @@ async def test_the_reminder_goes_out_once_by_every_way_and_its_text_message_only
             await conn.execute("UPDATE users SET phone = $1, phone_verified = true", NUMBER)
         await ask(rig)
         await ripen(rig)
-        await asyncio.gather(*(remind_ripe(rig.app.state.provider) for _ in range(5)))
+        await asyncio.gather(*(remind_ripe(rig) for _ in range(5)))
         assert [mail.kind for mail in await mails(rig)].count("factor_recovery_ripe") == 1
         words = [words for kind, _, words in await texted(rig) if kind == "factor_recovery_ripe"]
         assert len(words) == 1

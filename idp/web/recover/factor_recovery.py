@@ -24,7 +24,7 @@ from idp.model.event import Event
 from idp.model.factor_recovery import FactorRecovery
 from idp.model.user import User
 from idp.store.audit_events import record_event
-from idp.store.database import Connection, transact
+from idp.store.database import Connection
 from idp.store.factor_recoveries import cancel_waiting, claim_ripe, create_recovery
 from idp.store.outbox import create_message
 from idp.store.users import find_user
@@ -126,13 +126,11 @@ async def cancel_if_shown(request: Request, conn: Connection, user: User, shown:
         await cancel_recovery(request, conn, user, cause="second_factor")
 
 
-async def remind_ripe(provider: Provider) -> None:
-    """Send the link that finishes to everybody whose delay is over."""
-    await transact(provider.pool, lambda conn: remind_some(provider, conn, provider.clock(), 100))
-
-
 async def remind_some(provider: Provider, conn: Connection, now: datetime, limit: int) -> int:
-    """Send it to so many of them at most, whom no other process gets, and answer how many these were."""
+    """Send the link that finishes to so many at most whose delay is over, and answer how many these were.
+
+    Each of them is written to by one process alone.
+    """
     ripe = await claim_ripe(conn, now=now, limit=limit)
     for asked in ripe:
         user = await find_user(conn, asked.sub)

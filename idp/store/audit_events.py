@@ -11,6 +11,14 @@ from idp.store.audit_anchors import move_anchor
 from idp.store.database import Connection, Row
 from idp.store.expiry import BATCH, count_of
 
+CHAINS = """WITH RECURSIVE chains (chain) AS (
+            SELECT min(chain) FROM audit_events
+            UNION ALL
+            SELECT (SELECT min(chain) FROM audit_events WHERE chain > chains.chain) FROM chains
+            WHERE chain IS NOT NULL
+        )"""
+"""All chains that there are, by one look into their index for each."""
+
 COLUMNS = "id, at, event, actor, sub, client_id, session_id, address, request_id, details"
 
 
@@ -178,13 +186,8 @@ async def _delete_unchained(conn: Connection, before: datetime, limit: int) -> i
 async def _expired_chains(conn: Connection, before: datetime, limit: int) -> tuple[int, ...]:
     """The chains whose first row is that old."""
     rows = await conn.fetch(
-        """
-        WITH RECURSIVE chains (chain) AS (
-            SELECT min(chain) FROM audit_events
-            UNION ALL
-            SELECT (SELECT min(chain) FROM audit_events WHERE chain > chains.chain) FROM chains
-            WHERE chain IS NOT NULL
-        )
+        f"""
+        {CHAINS}
         SELECT chains.chain
         FROM chains
         CROSS JOIN LATERAL (

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from idp.base.seal import MasterKey
 from idp.model.audit_chain import SEALS, Seal, seal_mac
 from idp.store.audit_anchors import move_anchor
+from idp.store.audit_events import CHAINS
 from idp.store.database import Connection, Row
 from idp.store.expiry import BATCH, count_of
 
@@ -20,13 +21,8 @@ async def seal_chains(conn: Connection, master: MasterKey, now: datetime) -> int
     await conn.execute("""SELECT pg_advisory_xact_lock($1)""", LOCK)
     number = await _last_number(conn)
     heads = await conn.fetch(
-        """
-        WITH RECURSIVE chains (chain) AS (
-            SELECT min(chain) FROM audit_events
-            UNION ALL
-            SELECT (SELECT min(chain) FROM audit_events WHERE chain > chains.chain) FROM chains
-            WHERE chain IS NOT NULL
-        )
+        f"""
+        {CHAINS}
         SELECT head.chain, head.place, head.digest
         FROM chains
         CROSS JOIN LATERAL (
